@@ -1,0 +1,108 @@
+//! `[health]`, `[failover]`, `[predictor]`, `[session]`, `[state]`: the slow loop and what outlives a request.
+
+use super::Share;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// `[health]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthSettings {
+    /// How a hub is asked whether it is well.
+    pub probe: Probe,
+    /// Time between two probes of one hub.
+    pub interval: Duration,
+    /// Longest wait for an answer; never above `interval`.
+    pub timeout: Duration,
+    /// Failures in a row that take a hub out.
+    pub failover_threshold: u32,
+    /// Successes in a row that bring it back.
+    pub recovery_threshold: u32,
+}
+
+/// How a hub is probed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Probe {
+    /// A plain MCP request; never `initialize`, which would leave sessions behind.
+    Mcp,
+    /// GET `path` on the hub's authority, expecting exactly `status`.
+    Http {
+        /// Starts with `/`.
+        path: String,
+        /// 100 to 599.
+        status: u16,
+    },
+    /// A TCP connection that opens.
+    Tcp,
+}
+
+/// `[failover]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailoverSettings {
+    /// Never fewer serving hubs than this by our own doing.
+    pub min_serving_hubs: u32,
+    /// Largest share of hubs drained or ejected at once.
+    pub max_out: Share,
+    /// Longest time a draining hub keeps its sessions.
+    pub drain_deadline: Duration,
+    /// Time over which a hub that came back regains its full weight.
+    pub slow_start: Duration,
+}
+
+/// `[predictor]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PredictorSettings {
+    /// What forecasts may do.
+    pub mode: PredictorMode,
+    /// How far ahead failure is forecast.
+    pub horizon: Duration,
+}
+
+/// What forecasts may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PredictorMode {
+    /// No forecasts.
+    Off,
+    /// Forecasts are shown and change nothing.
+    Advise,
+    /// Forecasts may drain a hub.
+    Act,
+}
+
+/// `[session]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionSettings {
+    /// The first seals, all open; not empty. Missing files are created by the gateway on its first start.
+    pub key_files: Vec<PathBuf>,
+    /// What of a client's credential a session is bound to.
+    pub bind: SessionBind,
+    /// A session without a request in flight for this long ends.
+    pub idle_age: Duration,
+    /// A session older than this ends; never below `idle_age`.
+    pub max_age: Duration,
+}
+
+/// What of a client's credential a session is bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionBind {
+    /// Issuer and subject of a JWT, else the hash of the credential.
+    Subject,
+    /// The hash of the credential.
+    Token,
+    /// Nothing: whoever holds the session id may use it.
+    None,
+}
+
+/// `[state]`. Any change needs a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StateSettings {
+    /// Memory in front of a file on this machine.
+    Embedded {
+        /// The folder of that file; created by the gateway where missing.
+        directory: PathBuf,
+    },
+    /// NATS JetStream, shared by many points of presence.
+    Nats {
+        /// `nats://` or `tls://`, host and port, no credentials.
+        url: String,
+    },
+}
