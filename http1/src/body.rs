@@ -1,0 +1,284 @@
+//! Reading bodies piece by piece.
+
+use crate::{Framing, Refusal};
+use bytes::{Buf, Bytes, BytesMut};
+
+/// Longest chunk-size line: 16 digits, and extensions that nobody uses.
+const SIZE_LINE_MAX: usize = 256;
+/// Longest trailer section. Trailers are read and dropped.
+const TRAILER_MAX: usize = 8 * 1024;
+
+/// A piece of a body.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Some bytes of it, never none.
+    Data(Bytes),
+    /// The whole body has been read.
+    End,
+}
+
+/// Reads a body of any framing out of the bytes that arrive.
+#[derive(Debug)]
+pub enum BodyReader {
+    /// Nothing (more) to read.
+    Done,
+    /// So many bytes are still to come.
+    Length(u64),
+    /// Chunks are to come.
+    Chunked(ChunkDecoder),
+    /// All bytes until the connection closes.
+    UntilClose,
+}
+
+impl BodyReader {
+    /// A reader for this framing.
+    #[must_use]
+    pub fn new(framing: Framing) -> Self {
+        match framing {
+            Framing::None | Framing::Length(0) => Self::Done,
+            Framing::Length(length) => Self::Length(length),
+            Framing::Chunked => Self::Chunked(ChunkDecoder::default()),
+            Framing::UntilClose => Self::UntilClose,
+        }
+    }
+
+    /// Takes the next piece from the front of `buf`; `None` asks for more bytes.
+    ///
+    /// # Errors
+    /// The framing is broken; nothing after this point can be trusted.
+    pub fn take(&mut self, buf: &mut BytesMut) -> Result<Option<Piece>, Refusal> {
+        match self {
+            Self::Done => Ok(Some(Piece::End)),
+            Self::Length(left) => {
+                if buf.is_empty() {
+                    return Ok(None);
+                }
+                let size = usize::try_from(*left).unwrap_or(usize::MAX).min(buf.len());
+                *left -= size as u64;
+                if *left == 0 {
+                    *self = Self::Done;
+                }
+                Ok(Some(Piece::Data(buf.split_to(size).freeze())))
+            }
+            Self::Chunked(decoder) => {
+                let piece = decoder.take(buf)?;
+                if piece == Some(Piece::End) {
+                    *self = Self::Done;
+                }
+                Ok(piece)
+            }
+            Self::UntilClose if buf.is_empty() => Ok(None),
+            Self::UntilClose => Ok(Some(Piece::Data(buf.split().freeze()))),
+        }
+    }
+
+    /// Whether the body has been read to its end.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        matches!(self, Self::Done)
+    }
+
+    /// Whether a connection that closes now ends the body properly.
+    #[must_use]
+    pub fn may_end_here(&self) -> bool {
+        matches!(self, Self::Done | Self::UntilClose)
+    }
+
+    /// How many bytes the body has left, where its head said so.
+    #[must_use]
+    pub fn bytes_left(&self) -> Option<u64> {
+        match self {
+            Self::Done => Some(0),
+            Self::Length(left) => Some(*left),
+            Self::Chunked(_) | Self::UntilClose => None,
+        }
+    }
+}
+
+/// Decodes the chunked coding (RFC 9112 section 7.1) strictly.
+#[derive(Debug, Default)]
+pub struct ChunkDecoder {
+    state: State,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    Size,
+    Data(u64),
+    DataEnd,
+    Trailer {
+        read: usize,
+    },
+    Done,
+}
+
+impl ChunkDecoder {
+    /// Takes the next piece from the front of `buf`; `None` asks for more bytes.
+    ///
+    /// # Errors
+    /// The coding is broken.
+    pub fn take(&mut self, buf: &mut BytesMut) -> Result<Option<Piece>, Refusal> {
+        loop {
+            match &mut self.state {
+                State::Size => {
+                    let Some(line) = take_line(buf, SIZE_LINE_MAX, Refusal::Chunk)? else { return Ok(None) };
+                    self.state = match chunk_size(&line)? {
+                        0 => State::Trailer { read: 0 },
+                        size => State::Data(size),
+                    };
+                }
+                State::Data(left) => {
+                    if buf.is_empty() {
+                        return Ok(None);
+                    }
+                    let size = usize::try_from(*left).unwrap_or(usize::MAX).min(buf.len());
+                    *left -= size as u64;
+                    if *left == 0 {
+                        self.state = State::DataEnd;
+                    }
+                    return Ok(Some(Piece::Data(buf.split_to(size).freeze())));
+                }
+                State::DataEnd => {
+                    if !b"\r\n".starts_with(&buf[..buf.len().min(2)]) {
+                        return Err(Refusal::Chunk);
+                    }
+                    if buf.len() < 2 {
+                        return Ok(None);
+                    }
+                    buf.advance(2);
+                    self.state = State::Size;
+                }
+                State::Trailer { read } => {
+                    let room = TRAILER_MAX - *read;
+                    let Some(line) = take_line(buf, room, Refusal::Trailer)? else { return Ok(None) };
+                    if line.is_empty() {
+                        self.state = State::Done;
+                        return Ok(Some(Piece::End));
+                    }
+                    *read += line.len() + 2;
+                    check_trailer(&line)?;
+                }
+                State::Done => return Ok(Some(Piece::End)),
+            }
+        }
+    }
+}
+
+/// Takes a line without its CRLF. A bare LF or a stray CR is refused.
+fn take_line(buf: &mut BytesMut, max: usize, refusal: Refusal) -> Result<Option<Bytes>, Refusal> {
+    let Some(end) = memchr::memchr2(b'\n', b'\r', buf) else {
+        return if buf.len() > max { Err(refusal) } else { Ok(None) };
+    };
+    if buf[end] == b'\n' || end > max {
+        return Err(refusal);
+    }
+    match buf.get(end + 1) {
+        None => Ok(None),
+        Some(b'\n') => {
+            let line = buf.split_to(end).freeze();
+            buf.advance(2);
+            Ok(Some(line))
+        }
+        Some(_) => Err(refusal),
+    }
+}
+
+/// `1*HEXDIG`, at most 15 of them, then nothing or an extension.
+fn chunk_size(line: &[u8]) -> Result<u64, Refusal> {
+    let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    if digits == 0 || digits > 15 {
+        return Err(Refusal::Chunk);
+    }
+    let extension = &line[digits..];
+    let plain = |byte: &u8| *byte == b'\t' || (0x20..0x7F).contains(byte);
+    if !extension.is_empty() && (extension[0] != b';' || !extension.iter().all(plain)) {
+        return Err(Refusal::Chunk);
+    }
+    let digits = std::str::from_utf8(&line[..digits]).map_err(|_| Refusal::Chunk)?;
+    u64::from_str_radix(digits, 16).map_err(|_| Refusal::Chunk)
+}
+
+/// A trailer field is dropped, but one that would change framing or routing is an attempt at something.
+fn check_trailer(line: &[u8]) -> Result<(), Refusal> {
+    let colon = memchr::memchr(b':', line).ok_or(Refusal::Trailer)?;
+    let (name, value) = (&line[..colon], &line[colon + 1..]);
+    let token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    let sound = !name.is_empty()
+        && name.iter().all(token)
+        && value.iter().all(|byte| *byte == b'\t' || (*byte >= 0x20 && *byte != 0x7F));
+    if sound && crate::Known::of(name).is_none() { Ok(()) } else { Err(Refusal::Trailer) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(mut feed: impl Iterator<Item = Vec<u8>>) -> Result<(Vec<u8>, usize), Refusal> {
+        let (mut decoder, mut buf, mut out) = (ChunkDecoder::default(), BytesMut::new(), Vec::new());
+        loop {
+            match decoder.take(&mut buf)? {
+                Some(Piece::Data(data)) => out.extend_from_slice(&data),
+                Some(Piece::End) => {
+                    let rest = buf.len() + feed.map(|part| part.len()).sum::<usize>();
+                    return Ok((out, rest));
+                }
+                None => match feed.next() {
+                    Some(part) => buf.extend_from_slice(&part),
+                    None => return Err(Refusal::FirstLine), // Stands for "incomplete" here.
+                },
+            }
+        }
+    }
+
+    #[track_caller]
+    fn check(text: &str, expected: Result<&str, Refusal>) {
+        let expected = expected.map(|text| text.as_bytes().to_vec());
+        let whole = decode(std::iter::once(text.as_bytes().to_vec())).map(|(data, _)| data);
+        assert_eq!(whole, expected, "{text:?}");
+        let dripping = decode(text.bytes().map(|byte| vec![byte])).map(|(data, _)| data);
+        assert_eq!(dripping, expected, "byte by byte: {text:?}");
+    }
+
+    #[test]
+    fn chunks_are_joined_and_bad_ones_refused() {
+        check("5\r\nhello\r\n0\r\n\r\n", Ok("hello"));
+        check("5;a=\"b\"\r\nhello\r\n1\r\n!\r\n0\r\nX-Sum: 1\r\n\r\n", Ok("hello!"));
+        check("A\r\n0123456789\r\n000\r\n\r\n", Ok("0123456789"));
+        for bad in [
+            "\r\nhello\r\n0\r\n\r\n",
+            "+5\r\nhello\r\n0\r\n\r\n",
+            "0x5\r\nhello\r\n0\r\n\r\n",
+            "-1\r\n\r\n",
+            " 5\r\nhello\r\n0\r\n\r\n",
+            "5 \r\nhello\r\n0\r\n\r\n",
+            "5\nhello\n0\n\n",
+            "5\r\nhello0\r\n\r\n",
+            "5\r\nhello\n0\r\n\r\n",
+            "ffffffffffffffff\r\nx",
+            "5;a\rb\r\nhello\r\n0\r\n\r\n",
+            "5;a\nb\r\nhello\r\n0\r\n\r\n",
+        ] {
+            check(bad, Err(Refusal::Chunk));
+        }
+        check("0\r\nContent-Length: 5\r\n\r\n", Err(Refusal::Trailer));
+        check("0\r\nno colon\r\n\r\n", Err(Refusal::Trailer));
+        check("0\r\nX: a\n\r\n", Err(Refusal::Trailer));
+        check("5\r\nhel", Err(Refusal::FirstLine));
+    }
+
+    #[test]
+    fn size_lines_and_trailers_are_bounded() {
+        check(&format!("5;{}\r\nhello\r\n0\r\n\r\n", "x".repeat(300)), Err(Refusal::Chunk));
+        check(&format!("0\r\n{}\r\n", "X: 12345678\r\n".repeat(1000)), Err(Refusal::Trailer));
+    }
+
+    #[test]
+    fn a_length_takes_no_byte_too_many() {
+        let mut reader = BodyReader::new(Framing::Length(3));
+        let mut buf = BytesMut::from(&b"abcd"[..]);
+        assert_eq!(reader.take(&mut buf), Ok(Some(Piece::Data(Bytes::from_static(b"abc")))));
+        assert_eq!(reader.take(&mut buf), Ok(Some(Piece::End)));
+        assert_eq!(&buf[..], b"d");
+    }
+}
