@@ -1,1 +1,37 @@
-//! Under construction.
+//! *What does this message say, as far as a gateway must know?*
+//!
+//! Just enough of MCP on the wire: which era a request belongs to, the envelope of a JSON-RPC body, the headers of the
+//! modern era, whole events out of a stream of bytes, and the body of every failure the gateway answers itself.
+//!
+//! It **owns** the reading rules (strict, bounded, borrowed) and the one table from failure to status and code.
+//!
+//! It **does not know** hubs, routing, sessions' contents, HTTP servers, async, clocks or chance: bytes in, facts out.
+//!
+//! A tour, in the order of a request:
+//!
+//! | module | question |
+//! |---|---|
+//! | [`era`] | legacy or modern, from one header |
+//! | [`headers`] | modern: what may be routed on without reading the body |
+//! | [`envelope`] | legacy: request, notification, answer or batch; its id, method and target |
+//! | [`methods`] | may it be repeated, and what is it called in a metric |
+//! | [`sse`] | where an event ends, what is in it, whether it is *the* answer |
+//! | [`reply`] | what the client is told when things go wrong |
+
+pub mod envelope;
+pub mod era;
+pub mod headers;
+pub mod id;
+pub mod methods;
+pub mod reply;
+pub mod sse;
+
+mod json;
+
+pub use envelope::{Envelope, EnvelopeError, Kind, peek};
+pub use era::{EraDecision, ProtocolVersion, era};
+pub use headers::{HeaderFlaw, ModernHeaders};
+pub use id::{Id, RawId};
+pub use methods::{Class, Repeat};
+pub use reply::{Answer, Asked, Failure, Scope, answer};
+pub use sse::{Event, EventSplitter, EventTooLarge};
