@@ -1,0 +1,183 @@
+//! Which hub of a pool? The four ways, each given only numbers, each answering the same for the same numbers.
+//!
+//! Every way takes an `open` test, since a request may have tried some hubs already; a handful of misses costs a few
+//! more draws, and then the pool is searched in order, so that an open hub is always found.
+
+use crate::layout::HubFacts;
+use crate::pool::{Live, Members};
+use crate::{HubIndex, Loads};
+
+/// Draws before the pool is searched in order. A request excludes at most eight hubs.
+const DRAWS_MAX: u64 = 16;
+/// Up to this many hubs, least-connections compares all; beyond, the better of two by dice, which is nearly as even
+/// and never reads more than two counters.
+const COMPARE_ALL_MAX: usize = 8;
+
+/// Spreads the bits of a number over all of it (the finisher of SplitMix64).
+#[inline]
+pub(crate) fn mix(n: u64) -> u64 {
+    let n = n.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let n = (n ^ (n >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let n = (n ^ (n >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    n ^ (n >> 31)
+}
+
+/// A hash of a text that is the same on every machine (FNV-1a, spread).
+pub(crate) fn hash_text(text: &str) -> u64 {
+    mix(text.bytes().fold(0xCBF2_9CE4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01B3)))
+}
+
+/// The dice of one placement and one hub: 0 to 999.
+#[inline]
+pub(crate) fn dice(placement: u64, seed: u64) -> u16 {
+    // Salted, so that it tells nothing about the rendezvous of the same two numbers.
+    let spread = mix(placement ^ seed ^ 0x5E11_1D1C_E000_0000);
+    ((u128::from(spread) * 1000) >> 64) as u16
+}
+
+pub(crate) fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// A step near the golden section of `total` that shares no factor with it.
+pub(crate) fn coprime_step(total: u32) -> u32 {
+    let golden = (u64::from(total) * 618_034 / 1_000_000).max(1) as u32;
+    (golden..=total).find(|&step| gcd(u64::from(step), u64::from(total)) == 1).unwrap_or(1)
+}
+
+/// In turn.
+pub(crate) fn in_turn(live: &Live, turn: u64, open: impl Fn(u16) -> bool) -> Option<HubIndex> {
+    let first = live.hubs().get(live.in_turn(turn))?;
+    if open(*first) {
+        return Some(HubIndex(*first));
+    }
+    search(live, |draw| live.drawn(mix(turn).wrapping_add(draw)), open)
+}
+
+/// The least loaded for its weight; of equals, the one whose turn it is.
+pub(crate) fn least_loaded(
+    live: &Live,
+    turn: u64,
+    loads: &dyn Loads,
+    open: impl Fn(u16) -> bool,
+) -> Option<HubIndex> {
+    let hubs = live.hubs();
+    // One more than now: what the load would be with this request. Otherwise all idle hubs were equal.
+    let load = |at: usize| u64::from(loads.in_flight(HubIndex(hubs[at]))) + 1;
+    if hubs.len() <= COMPARE_ALL_MAX {
+        let begin = if hubs.is_empty() { 0 } else { live.in_turn(turn) };
+        let round = (begin..hubs.len()).chain(0..begin).filter(|&at| open(hubs[at]));
+        let least =
+            round.reduce(
+                |best, at| {
+                    if load(at) * live.weight(best) < load(best) * live.weight(at) { at } else { best }
+                },
+            );
+        return least.map(|at| HubIndex(hubs[at]));
+    }
+    let dice = mix(turn);
+    let mut drawn = (0..DRAWS_MAX).map(|n| live.drawn(dice.wrapping_add(n))).filter(|&at| open(hubs[at]));
+    let Some(one) = drawn.next() else { return search(live, |_| 0, open) };
+    let other = drawn.find(|&at| at != one).unwrap_or(one);
+    // The draw was by weight already: compare bare loads.
+    Some(HubIndex(hubs[if load(other) < load(one) { other } else { one }]))
+}
+
+/// Draws until a hub is open, then looks at all of them.
+fn search(live: &Live, draw: impl Fn(u64) -> usize, open: impl Fn(u16) -> bool) -> Option<HubIndex> {
+    let hubs = live.hubs();
+    let drawn = (0..DRAWS_MAX).map(|n| hubs[draw(n)]).find(|&hub| open(hub));
+    drawn.or_else(|| hubs.iter().copied().find(|&hub| open(hub))).map(HubIndex)
+}
+
+/// The hub that a key belongs to: weighted rendezvous. A hub that closes gives up its own keys and no others; one
+/// that opens takes its own back.
+pub(crate) fn by_key(
+    members: &Members,
+    live: &Live,
+    facts: &[HubFacts],
+    key: u64,
+    open: impl Fn(u16) -> bool,
+) -> Option<HubIndex> {
+    let candidate = |hub: u16| {
+        let fact = &facts[usize::from(hub)];
+        (hub, fact.seed, u32::from(fact.weight.get()))
+    };
+    if let [_] = members.bucket_weights() {
+        let hubs = members.hubs().iter().copied().filter(|&hub| open(hub));
+        return rendezvous(key, hubs.map(candidate)).map(HubIndex);
+    }
+    // Two steps, bucket and hub, both blind to what is open; a key that meets a closed hub is dealt again, so that
+    // the keys of a closed hub spread over the whole pool and not over its bucket.
+    for deal in 0..DRAWS_MAX {
+        let key = mix(key.wrapping_add(deal));
+        let buckets = members.bucket_weights().iter().zip(0u64..).filter(|&(&weight, _)| weight > 0);
+        let bucket = rendezvous(key, buckets.map(|(&weight, b)| (b as usize, mix(b), weight)))?;
+        let hub = rendezvous(key, members.bucket(bucket).iter().copied().map(candidate))?;
+        if open(hub) {
+            return Some(HubIndex(hub));
+        }
+    }
+    // Most of the pool is closed: whoever is open, by the same key.
+    if live.is_empty() { None } else { search(live, |n| live.drawn(key.wrapping_add(n)), open) }
+}
+
+/// The highest of the lots that the key draws with each candidate. With lot u in (0, 1), the smallest -ln(u)/weight
+/// wins in exact proportion to weight; among equal weights that is the largest u, and no logarithm is taken.
+fn rendezvous<T: Copy>(key: u64, candidates: impl Iterator<Item = (T, u64, u32)> + Clone) -> Option<T> {
+    let first = candidates.clone().next()?.2;
+    if candidates.clone().all(|(.., weight)| weight == first) {
+        return candidates.max_by_key(|&(_, seed, _)| mix(key ^ seed)).map(|(item, ..)| item);
+    }
+    let lot = |seed: u64, weight: u32| {
+        let u = ((mix(key ^ seed) >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
+        -u.ln() / f64::from(weight)
+    };
+    let mut best: Option<(T, f64)> = None;
+    for (item, seed, weight) in candidates {
+        let lot = lot(seed, weight);
+        if best.is_none_or(|(_, least)| lot < least) {
+            best = Some((item, lot));
+        }
+    }
+    best.map(|(item, _)| item)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_meets_every_point() {
+        for total in 1u32..200 {
+            let step = u64::from(coprime_step(total));
+            let met: std::collections::BTreeSet<u64> =
+                (0..u64::from(total)).map(|t| t * step % u64::from(total)).collect();
+            assert_eq!(met.len(), total as usize, "total {total} step {step}");
+        }
+    }
+
+    #[test]
+    fn dice_are_even() {
+        let below = (0..100_000u64).filter(|&turn| dice(turn, 42) < 300).count();
+        assert!((29_000..31_000).contains(&below), "{below}");
+        assert!((0..100_000u64).all(|turn| dice(turn, 7) < 1000));
+    }
+
+    #[test]
+    fn rendezvous_is_proportional_to_weight() {
+        let wins = |weights: [u32; 3]| {
+            let mut wins = [0; 3];
+            for key in 0..60_000u64 {
+                let lots = weights.iter().enumerate().map(|(i, &w)| (i, hash_text(&i.to_string()), w));
+                wins[rendezvous(key, lots).unwrap()] += 1;
+            }
+            wins
+        };
+        let check = |wins: [i32; 3], expected: [i32; 3]| {
+            assert!(wins.iter().zip(expected).all(|(w, e)| (w - e).abs() < 800), "{wins:?} {expected:?}");
+        };
+        check(wins([1, 1, 1]), [20_000; 3]);
+        check(wins([1, 2, 3]), [10_000, 20_000, 30_000]);
+    }
+}
