@@ -1,1 +1,25 @@
-//! Under construction.
+//! What does the gateway cost, and how does that compare with the plain proxies everybody knows?
+//!
+//! **Owns** the measuring instruments: a very light hub ([`hub`]), a load generator ([`load`]), the reading of other
+//! processes' CPU time ([`cpu`]), the table of peers ([`peers`]) and the rounds and the report ([`rounds`],
+//! [`report`]). The criterion benches of single operations are in `benches/benches/`.
+//!
+//! **Does not know** how the gateway works: to these instruments it is one more proxy with a command line, a
+//! configuration file and a port. Nothing here asserts a time; it prints figures for people to judge.
+//!
+//! Nothing in this crate is a product: [`hub`] in particular speaks just enough MCP to be measured through and is
+//! not the real hub (`mcphub-hub`).
+
+// Measuring is reading the clock; the ban serves the crates whose decisions must be replayable.
+#![allow(clippy::disallowed_methods)]
+// A bench of minutes tells on the terminal how far it is.
+#![allow(clippy::print_stderr)]
+
+pub mod cpu;
+pub mod http;
+pub mod hub;
+pub mod load;
+pub mod peers;
+pub mod report;
+pub mod rounds;
+pub mod wire;
