@@ -374,3 +374,6 @@ impl<'de> Deserialize<'de> for Batch<'de> {
         source.deserialize_seq(Reader)
     }
 }
+
+#[cfg(test)]
+mod tests;
