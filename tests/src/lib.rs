@@ -25,6 +25,7 @@
 pub mod conformance;
 pub mod mcp;
 pub mod raw_cases;
+pub mod raw_edge;
 pub mod raw_http;
 pub mod raw_hub;
 pub mod raw_script;

@@ -1,0 +1,23 @@
+//! Which gateway do the tests of abuse talk to?
+//!
+//! **Owns** the configurations in front of [`RawHub`]s: no probe disturbs the count of bytes, and waits are short
+//! enough to be reached within a test. It **does not know** what is asserted.
+
+use crate::raw_hub::RawHub;
+use crate::{Config, Gateway};
+
+/// Probes that open a connection and say nothing, once an hour: what a hub reads is what a client caused.
+pub const QUIET: &str = "[health]\nprobe = \"tcp\"\ninterval = \"1h\"\ntimeout = \"5s\"\n";
+
+/// A configuration with one scripted hub, no trusted proxy and no probes that speak.
+pub fn plain_config(hub: &RawHub) -> Config {
+    Config::new()
+        .hub_at("raw", "primary", "us-east", &hub.url())
+        .listener_keys("trusted_proxies = []\n")
+        .section(QUIET)
+}
+
+/// A gateway with the defaults of the product in front of one scripted hub.
+pub async fn plain_edge(hub: &RawHub) -> anyhow::Result<Gateway> {
+    Gateway::start(plain_config(hub)).await
+}
