@@ -224,6 +224,6 @@ mod tests {
     #[test]
     fn the_name_of_a_key_is_fixed() {
         let ring = KeyRing::new(&[SecretKey(counting())]).unwrap();
-        assert_eq!(ring.ids().next().unwrap().to_string(), "PIN");
+        assert_eq!(ring.ids().next().unwrap().to_string(), "85571f97");
     }
 }

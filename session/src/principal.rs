@@ -161,3 +161,82 @@ fn split(credential: &[u8]) -> (&[u8], &[u8]) {
     let end = credential.iter().position(|byte| *byte == b' ').unwrap_or(credential.len());
     (&credential[..end], credential[end..].trim_ascii_start())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn fingerprint(bind: Bind, authorization: Option<&str>) -> Fingerprint {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, b"a key for tests");
+        Fingerprint::of(&key, bind, authorization.map(str::as_bytes))
+    }
+
+    /// Whether the two headers are one caller.
+    fn check(bind: Bind, one: Option<&str>, other: Option<&str>, same: bool) {
+        assert_eq!(fingerprint(bind, one) == fingerprint(bind, other), same, "{bind:?} {one:?} {other:?}");
+        let affinity = |header: Option<&str>| affinity(bind, header.map(str::as_bytes));
+        assert_eq!(affinity(one) == affinity(other), same, "{bind:?} {one:?} {other:?}");
+    }
+
+    fn jwt(payload: &str, signature: &str) -> String {
+        format!("Bearer e30.{}.{signature}", URL_SAFE_NO_PAD.encode(payload))
+    }
+
+    #[test]
+    fn a_refreshed_token_is_the_same_subject() {
+        let first = jwt(r#"{"iss":"https://a","sub":"u","exp":1}"#, "x");
+        let second = jwt(r#"{"exp":2,"sub":"u","iss":"https:\/\/a"}"#, "y");
+        check(Bind::Subject, Some(&first), Some(&second), true);
+        check(Bind::Token, Some(&first), Some(&second), false);
+        check(Bind::None, Some(&first), Some(&second), true);
+        for other in [r#"{"iss":"https://a","sub":"v"}"#, r#"{"iss":"https://b","sub":"u"}"#] {
+            check(Bind::Subject, Some(&first), Some(&jwt(other, "x")), false);
+        }
+    }
+
+    #[test]
+    fn what_names_no_subject_is_bound_as_a_whole() {
+        for payload in [
+            r#"{"sub":"u"}"#,
+            r#"{"iss":"a","sub":""}"#,
+            r#"{"iss":"a","sub":7}"#,
+            r#"{"iss":"a","sub":"u","sub":"v"}"#,
+            "[]",
+            "",
+        ] {
+            check(Bind::Subject, Some(&jwt(payload, "x")), Some(&jwt(payload, "y")), false);
+        }
+        let sound = r#"{"iss":"a","sub":"u"}"#;
+        let encoded = URL_SAFE_NO_PAD.encode(sound);
+        check(Bind::Subject, Some(&jwt(sound, "x")), Some(&format!("Basic e30.{encoded}.x")), false);
+        check(Bind::Subject, Some(&format!("Bearer e30.{encoded}")), Some(&jwt(sound, "x")), false);
+        check(Bind::Subject, Some(&format!("Bearer e30.{encoded}.x.y")), Some(&jwt(sound, "x")), false);
+    }
+
+    #[test]
+    fn schemes_have_no_case_and_credentials_do() {
+        check(Bind::Token, Some("Bearer abc"), Some(" bearer  abc "), true);
+        check(Bind::Token, Some("Bearer abc"), Some("Bearer ABC"), false);
+        check(Bind::Subject, Some("Bearer abc"), Some("Basic abc"), false);
+        check(Bind::Subject, Some("Bearer abc"), None, false);
+        check(Bind::Subject, Some(" "), None, true);
+        check(Bind::Subject, None, None, true);
+    }
+
+    #[test]
+    fn issuer_and_subject_do_not_run_together() {
+        let (one, other) = (jwt(r#"{"iss":"ab","sub":"c"}"#, "x"), jwt(r#"{"iss":"a","sub":"bc"}"#, "x"));
+        check(Bind::Subject, Some(&one), Some(&other), false);
+    }
+
+    proptest! {
+        #[test]
+        fn any_header_is_some_caller(header in prop::collection::vec(any::<u8>(), 0..100)) {
+            let key = hmac::Key::new(hmac::HMAC_SHA256, b"a key for tests");
+            for bind in [Bind::Subject, Bind::Token, Bind::None] {
+                prop_assert_eq!(Fingerprint::of(&key, bind, Some(&header)), Fingerprint::of(&key, bind, Some(&header)));
+            }
+        }
+    }
+}

@@ -14,7 +14,7 @@ use crate::claims::{Claims, Sealed};
 use crate::key::{KeyId, KeyRing};
 use crate::principal::{Bind, Fingerprint};
 
-/// Longest token looked at, characters. With every field at its longest ours have 4,787, and header blocks of 8 KiB
+/// Longest token looked at, characters. With every field at its longest ours have 4,742, and header blocks of 8 KiB
 /// are what clients and proxies commonly allow.
 pub const TOKEN_MAX: usize = 6 * 1024;
 
