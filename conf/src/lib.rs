@@ -11,14 +11,28 @@
 //! **Does not know** Pingora, sockets, the clock, the running state, or what is inside keys, certificates
 //! and databases. It prints nothing and decides no exit code.
 
+mod book;
+mod countries;
+mod diff;
+mod field;
+mod load;
+mod raw;
+mod reader;
 mod report;
+mod section;
 pub mod settings;
+mod site;
+mod suggest;
+mod units;
+mod value;
 
+pub use diff::diff;
+pub use load::{FILE_SIZE_MAX, load, parse};
 pub use report::{Finding, Report, Severity};
 pub use settings::Settings;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A configuration without mistakes.
 #[derive(Debug, Clone)]
@@ -61,20 +75,9 @@ pub enum Verdict {
 /// Looks a name up in the environment.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Reads and checks the file at `path`. Relative paths in it start at its folder.
-///
-/// # Errors
-/// Everything that is wrong with it, when anything is.
-pub fn load(path: &Path, env: Env<'_>) -> Result<Loaded, Report> {
-    let _ = env;
-    Err(Report::whole_file(&path.display().to_string(), "the reader is not built yet", ""))
-}
-
-/// Checks `text`, called `file_name` in the report. Relative paths in it start at `base_dir`.
-///
-/// # Errors
-/// Everything that is wrong with it, when anything is.
-pub fn parse(text: &str, file_name: &str, base_dir: &Path, env: Env<'_>) -> Result<Loaded, Report> {
-    let _ = (text, base_dir, env);
-    Err(Report::whole_file(file_name, "the reader is not built yet", ""))
+/// The JSON Schema of the file, for editors: every key with its kind, range, default and meaning.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    let generator = schemars::generate::SchemaSettings::draft2020_12().into_generator();
+    generator.into_root_schema_for::<raw::RawRoot>().to_value()
 }

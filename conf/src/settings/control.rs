@@ -1,6 +1,6 @@
 //! `[health]`, `[failover]`, `[predictor]`, `[session]`, `[state]`: the slow loop and what outlives a request.
 
-use super::Share;
+use mcphub_routing::Share;
 use std::path::PathBuf;
 use std::time::Duration;
 

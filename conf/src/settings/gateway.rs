@@ -1,6 +1,7 @@
 //! `[gateway]`, `[admin]`, `[shutdown]`, `[log]`: the process itself.
 
-use super::{LocationName, Secret};
+use super::Secret;
+use mcphub_routing::LocationName;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;

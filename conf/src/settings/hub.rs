@@ -1,6 +1,6 @@
 //! `[[hub]]`: an upstream MCP endpoint.
 
-use super::{EraSet, HubId, HubType, LocationName};
+use mcphub_routing::{EraSet, HubId, HubType, LocationName, Weight};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -15,8 +15,8 @@ pub struct HubSettings {
     pub location: LocationName,
     /// Its MCP endpoint.
     pub url: HubUrl,
-    /// Share among equals, 0 to 1000; 0 takes no new placements.
-    pub weight: u32,
+    /// How much it takes beside its peers.
+    pub weight: Weight,
     /// The protocol eras it serves; `None` where they are to be learned by probing.
     pub eras: Option<EraSet>,
     /// PEM file of extra certificate authorities for an `https` hub; readable when checked.

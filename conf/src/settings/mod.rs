@@ -22,11 +22,12 @@ pub use gateway::{AdminSettings, GatewaySettings, LogFormat, LogLevel, LogSettin
 pub use hub::{HubScheme, HubSettings, HubUrl};
 pub use limits::LimitSettings;
 pub use listener::{AllowedHost, AllowedHosts, ListenerSettings, ProxyProtocol, TlsSettings};
-pub use names::{Algorithm, Coordinates, EraSet, HubId, HubType, LocationName, Share};
+pub use names::Coordinates;
 pub use routing::{ClientPlace, GeoDatabase, GeoSettings, ResidencyRule, RoutingSettings, Unplaced};
 pub use secret::Secret;
 pub use upstream::UpstreamSettings;
 
+use mcphub_routing::LocationName;
 use std::collections::BTreeMap;
 
 /// One whole configuration, checked.

@@ -1,6 +1,6 @@
 //! `[routing]`, `[[routing.residency]]` and `[geo]`: how a hub is chosen for a client.
 
-use super::{Algorithm, LocationName};
+use mcphub_routing::{Algorithm, LocationName};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
 //! `[upstream]`: waits, pools and retries towards hubs.
 
-use super::Share;
+use mcphub_routing::Share;
 use std::time::Duration;
 
 /// `[upstream]`.

@@ -1,0 +1,39 @@
+//! `[failover]`.
+
+use crate::field::default;
+use crate::reader::At;
+use crate::section::section;
+use crate::settings::FailoverSettings;
+use crate::site::Site;
+use mcphub_routing::Share;
+use std::time::Duration;
+
+section! {
+    /// How far the gateway goes when hubs fail.
+    RawFailover {
+        /// The gateway never leaves fewer hubs than this in service by its own doing.
+        min_serving_hubs: At<u32> = default(1).within(0, 1000),
+        /// Largest share of the hubs that may be drained or ejected at once.
+        max_out: At<Share> = default(Share::saturating(500)).within(Share::NONE, Share::FULL),
+        /// Longest time a draining hub keeps its sessions; what is left then moves.
+        drain_deadline: At<Duration> = default(Duration::from_secs(60)).within(Duration::ZERO, Duration::from_secs(86_400)),
+        /// Time over which a hub that came back regains its full weight.
+        slow_start: At<Duration> = default(Duration::from_secs(30)).within(Duration::ZERO, Duration::from_secs(3_600)),
+    }
+    instead {}
+}
+
+pub(super) fn lower(raw: &RawFailover, hubs: usize, site: &Site<'_>) -> FailoverSettings {
+    let floor = &raw.min_serving_hubs;
+    let too_many = usize::try_from(floor.value).is_ok_and(|floor| floor > hubs);
+    if floor.written && too_many && hubs > 0 {
+        let what = format!("{} hubs can never serve: there are {hubs}", floor.value);
+        site.book.mistake(&floor.place, what, format!("write 0 to {hubs}"));
+    }
+    FailoverSettings {
+        min_serving_hubs: floor.value,
+        max_out: raw.max_out.value,
+        drain_deadline: raw.drain_deadline.value,
+        slow_start: raw.slow_start.value,
+    }
+}
