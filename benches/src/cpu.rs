@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn a_child_that_works_is_counted_and_a_missing_process_is_an_error() {
         let mut shell = Command::new("sh")
-            .args(["-c", "sh -c 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; sleep 60' & wait"])
+            .args(["-c", "sh -c 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; exec sleep 60' & wait"])
             .spawn()
             .expect("sh starts");
         // The grandchild's loop takes some hundred milliseconds; wait for the first of them to show.

