@@ -153,8 +153,8 @@ mod tests {
             Err(Stale { seen: number(4), next: number(6), current: number(5) })
         );
         assert!(publisher.publish_after(number(5), Numbered(5)).is_err(), "a plan must lead forwards");
-        assert_eq!(reader.load().0, 5);
+        assert_eq!(reader.load_full().0, 5);
         assert_eq!(publisher.publish_after(number(5), Numbered(7)), Ok(()));
-        assert_eq!(reader.load().0, 7);
+        assert_eq!(reader.load_full().0, 7);
     }
 }
