@@ -173,6 +173,22 @@ pub fn params(body: &[u8]) -> Option<&str> {
     serde_json::from_str::<WithParams<'_>>(text).ok()?.params.map(RawValue::get)
 }
 
+/// The members of a message.
+const MEMBERS: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
+
+/// The commonest parameters.
+const PARAMETERS: [&str; 9] = [
+    "name",
+    "arguments",
+    "_meta",
+    "uri",
+    "taskId",
+    "cursor",
+    "protocolVersion",
+    "capabilities",
+    "clientInfo",
+];
+
 const NO_OBJECT: &str = "a message is an object";
 const BATCH_EMPTY: &str = "an empty batch";
 const BATCH_LONG: &str = "too many messages in a batch";
@@ -234,7 +250,7 @@ impl<'de> Deserialize<'de> for Message<'de> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let (mut message, mut keys) = (Message::default(), Keys::default());
+                let (mut message, mut keys) = (Message::default(), Keys::new(&MEMBERS));
                 while let Some(Text(key)) = map.next_key()? {
                     match &*key {
                         "jsonrpc" => message.version = Some(map.next_value()?),
@@ -245,7 +261,7 @@ impl<'de> Deserialize<'de> for Message<'de> {
                         "error" => message.error = map.next_value::<IgnoredAny>().map(|_| true)?,
                         _ => _ = map.next_value::<IgnoredAny>()?,
                     }
-                    keys.note(key);
+                    keys.note(key)?;
                 }
                 keys.distinct()?;
                 Ok(message)
@@ -284,7 +300,7 @@ impl<'de> Deserialize<'de> for Params<'de> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let (mut params, mut keys) = (Params::default(), Keys::default());
+                let (mut params, mut keys) = (Params::default(), Keys::new(&PARAMETERS));
                 while let Some(Text(key)) = map.next_key()? {
                     match &*key {
                         "name" => params.name = text(map.next_value()?)?,
@@ -293,7 +309,7 @@ impl<'de> Deserialize<'de> for Params<'de> {
                         "_meta" => params.progress_token = progress_token(map.next_value()?)?,
                         _ => _ = map.next_value::<IgnoredAny>()?,
                     }
-                    keys.note(key);
+                    keys.note(key)?;
                 }
                 keys.distinct()?;
                 Ok(params)

@@ -32,18 +32,37 @@ impl<'de> Deserialize<'de> for Text<'de> {
 }
 
 /// The keys of one object, so that none comes twice: two readers of `{"method":1,"method":2}` may differ.
-#[derive(Default)]
-pub(crate) struct Keys<'a>(Vec<Cow<'a, str>>);
+///
+/// `familiar` keys, 16 at most, cost a bit each; nearly all objects have no others, and then nothing is allocated.
+pub(crate) struct Keys<'a> {
+    familiar: &'static [&'static str],
+    seen: u16,
+    others: Vec<Cow<'a, str>>,
+}
 
 impl<'a> Keys<'a> {
-    pub(crate) fn note(&mut self, key: Cow<'a, str>) {
-        self.0.push(key);
+    pub(crate) fn new(familiar: &'static [&'static str]) -> Self {
+        Self { familiar, seen: 0, others: Vec::new() }
     }
 
-    /// Refuses the object if a key came twice. Sorting at the end keeps a hostile object of many keys at n·log n.
+    pub(crate) fn note<E: serde::de::Error>(&mut self, key: Cow<'a, str>) -> Result<(), E> {
+        let Some(at) = self.familiar.iter().take(16).position(|known| **known == *key) else {
+            self.others.push(key);
+            return Ok(());
+        };
+        let bit = 1 << at;
+        if self.seen & bit != 0 {
+            return Err(E::custom(DUPLICATE_KEY));
+        }
+        self.seen |= bit;
+        Ok(())
+    }
+
+    /// Refuses the object if an unfamiliar key came twice. Sorting at the end keeps a hostile object of many keys at
+    /// n·log n.
     pub(crate) fn distinct<E: serde::de::Error>(mut self) -> Result<(), E> {
-        self.0.sort_unstable();
-        let twice = self.0.windows(2).any(|pair| pair[0] == pair[1]);
+        self.others.sort_unstable();
+        let twice = self.others.windows(2).any(|pair| pair[0] == pair[1]);
         if twice { Err(E::custom(DUPLICATE_KEY)) } else { Ok(()) }
     }
 }
