@@ -15,6 +15,7 @@ use std::fmt;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use mcphub_routing::MonoTime;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 /// The moment from which [`since_start`] counts: the first time anybody asked.
@@ -38,6 +39,12 @@ pub fn instant() -> Instant {
 pub fn since_start() -> Duration {
     let now = Instant::now();
     HEAD_START + now.saturating_duration_since(*ANCHOR.get_or_init(|| now))
+}
+
+/// [`since_start`] as the pure crates want it.
+#[must_use]
+pub fn now() -> MonoTime {
+    MonoTime::ZERO.after(since_start())
 }
 
 /// The moment of [`since_start`] at which `then` lies; moments before the anchor fall on [`HEAD_START`].
@@ -234,6 +241,7 @@ mod tests {
         let (first, second) = (since_start(), since_start());
         assert!(first >= HEAD_START && second >= first);
         assert!(since_start_at(instant()) >= second);
+        assert!(now() >= MonoTime::ZERO.after(second) && now().before(HEAD_START) < now());
     }
 
     #[test]

@@ -38,7 +38,7 @@ fn successor<T: Send + 'static>(
     thread::spawn(move || then(waiting.accept(AMPLE).expect("an old process that behaves")))
 }
 
-fn check_serves(listener: TcpListener) {
+fn check_serves(listener: &TcpListener) {
     let address = listener.local_addr().expect("bound");
     let mut client = TcpStream::connect(address).expect("the listener is alive");
     let mut served = listener.accept().expect("the client waits").0;
@@ -68,7 +68,7 @@ fn listeners_change_hands_and_no_waiting_connection_is_lost() {
     // Connected before the old one closed, accepted by the new one.
     listener.accept().expect("still in the queue").0.write_all(b"!").expect("open");
     early.read_exact(&mut [0]).expect("answered");
-    check_serves(listener);
+    check_serves(&listener);
     assert!(!path.exists(), "the socket's file is gone");
 }
 
@@ -112,7 +112,7 @@ fn a_successor_that_ends_before_it_serves_leaves_the_old_one_serving() {
     let error = handed.wait_ready().expect_err("it never served");
     assert!(matches!(error, HandoverError::Gone { .. }), "{error:?}");
     new.join().expect("joined");
-    check_serves(old);
+    check_serves(&old);
 }
 
 #[test]
@@ -297,7 +297,7 @@ fn a_killed_successor_leaves_the_old_one_serving() {
     new.wait().expect("it ends");
     let error = handed.wait_ready().expect_err("it never served");
     assert!(matches!(error, HandoverError::Gone { .. }), "{error:?}");
-    check_serves(old);
+    check_serves(&old);
 }
 
 #[test]
