@@ -103,7 +103,7 @@ impl Fields {
     }
 
     /// Every value of a known field, in order.
-    pub fn values(&self, known: Known) -> impl Iterator<Item = &[u8]> {
+    pub fn values(&self, known: Known) -> impl DoubleEndedIterator<Item = &[u8]> {
         let present = self.index[known as usize] != 0;
         self.all
             .iter()

@@ -1,0 +1,102 @@
+//! How does this process end?
+//!
+//! Pingora's server waits for one answer: *stop now*. We give it when nothing is in flight any more (or the deadline
+//! has passed), instead of letting it sleep a whole grace period.
+//!
+//! | signal | what happens |
+//! |---|---|
+//! | SIGTERM, SIGINT | drain and exit; a second one exits at once |
+//! | SIGQUIT | lend the listeners to a waiting successor; once it serves, drain and exit; otherwise serve on |
+
+use super::lifecycle::Lifecycle;
+use crate::handover;
+use crate::snapshot::Snapshot;
+use async_trait::async_trait;
+use mcphub_routing::Reader;
+use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
+use std::net::TcpListener;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// How long the requests that are cut short have for their last words.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long a successor may take from getting the listeners to serving.
+const SUCCESSION: Duration = Duration::from_secs(60);
+
+/// Watches for the end.
+pub struct Stop {
+    /// The life of this process.
+    pub lifecycle: Lifecycle,
+    /// The settings in force.
+    pub snapshots: Reader<Snapshot>,
+    /// Where a successor waits.
+    pub upgrade_socket: PathBuf,
+    /// Our listening sockets by name; a successor gets copies.
+    pub listeners: Arc<Vec<(String, TcpListener)>>,
+}
+
+#[async_trait]
+impl ShutdownSignalWatch for Stop {
+    async fn recv(&self) -> ShutdownSignal {
+        let (mut terminate, mut interrupt, mut quit) =
+            match (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::quit())) {
+                (Ok(terminate), Ok(interrupt), Ok(quit)) => (terminate, interrupt, quit),
+                _ => {
+                    tracing::error!("cannot listen for signals");
+                    return ShutdownSignal::FastShutdown;
+                }
+            };
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break tracing::info!("SIGTERM: stopping"),
+                _ = interrupt.recv() => break tracing::info!("SIGINT: stopping"),
+                _ = quit.recv() => if self.hand_over().await { break },
+            }
+        }
+        self.drain(&mut terminate, &mut interrupt).await;
+        ShutdownSignal::FastShutdown
+    }
+}
+
+impl Stop {
+    async fn drain(&self, terminate: &mut Signal, interrupt: &mut Signal) {
+        let deadline = self.snapshots.load().settings.shutdown.deadline;
+        tokio::select! {
+            () = self.lifecycle.drain(deadline, LAST_WORDS) => tracing::info!("stopped"),
+            _ = terminate.recv() => tracing::warn!("told twice: stopping at once"),
+            _ = interrupt.recv() => tracing::warn!("told twice: stopping at once"),
+        }
+    }
+
+    /// Lends the listeners to a successor. `true` once it serves.
+    async fn hand_over(&self) -> bool {
+        tracing::info!("SIGQUIT: looking for a successor");
+        let (path, listeners) = (self.upgrade_socket.clone(), Arc::clone(&self.listeners));
+        let handed = tokio::task::spawn_blocking(move || {
+            let lent: Vec<(String, BorrowedFd<'_>)> =
+                listeners.iter().map(|(name, listener)| (name.clone(), listener.as_fd())).collect();
+            let handed = handover::send(&path, &lent, SUCCESSION)?;
+            let successor = handed.pid();
+            handed.wait_ready().map(|()| successor)
+        })
+        .await;
+        match handed {
+            Ok(Ok(successor)) => {
+                tracing::info!(successor, "the successor serves; stopping");
+                true
+            }
+            Ok(Err(error)) => {
+                let error = format!("{:#}", anyhow::Error::from(error));
+                tracing::error!(error, "no hand-over; serving on");
+                false
+            }
+            Err(panicked) => {
+                tracing::error!(%panicked, "no hand-over; serving on");
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! What every request of this process shares: the snapshot, the counters, the life of the process.
+
+use crate::control::Handle;
+use crate::control::lifecycle::Lifecycle;
+use crate::observe::access::AccessLog;
+use crate::observe::metrics::Metrics;
+use crate::proxy::budget::Budget;
+use crate::snapshot::Snapshot;
+use mcphub_routing::Reader;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Shared by all connections. Cheap to reach (one `Arc`), never locked on the way of a request.
+#[derive(Debug)]
+pub struct Edge {
+    /// The routing table with all that a choice needs, as last published.
+    pub snapshots: Reader<Snapshot>,
+    /// The numbers.
+    pub metrics: Metrics,
+    /// Whether we are stopping.
+    pub lifecycle: Lifecycle,
+    /// How much may be tried again.
+    pub budget: Budget,
+    /// One line per request.
+    pub access: AccessLog,
+    /// The way to the control task.
+    pub control: Handle,
+    turn: AtomicU64,
+}
+
+impl Edge {
+    /// An edge at the beginning of its life.
+    #[must_use]
+    pub fn new(snapshots: Reader<Snapshot>, metrics: Metrics, lifecycle: Lifecycle, access: AccessLog, control: Handle) -> Self {
+        Self { snapshots, metrics, lifecycle, budget: Budget::default(), access, control, turn: AtomicU64::new(0) }
+    }
+
+    /// The number of this placement.
+    pub fn turn(&self) -> u64 {
+        self.turn.fetch_add(1, Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,139 @@
+//! How do bytes move, whatever carries them?
+//!
+//! A [`Wire`] is one TCP or TLS connection, towards a client or a hub. Cleartext stays a plain socket, so that a
+//! request costs one read and one write; TLS is Pingora's stream.
+
+use bytes::BytesMut;
+use pingora::protocols::Stream;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
+use tokio::net::TcpStream;
+
+/// Bytes asked for in one read. Most MCP messages fit; a larger body takes a few reads.
+pub const READ_SIZE: usize = 8 * 1024;
+
+/// One connection.
+#[derive(Debug)]
+pub enum Wire {
+    /// Cleartext.
+    Tcp(TcpStream),
+    /// TLS.
+    Tls(Stream),
+}
+
+impl Wire {
+    /// Appends what has arrived to `buf`, waiting for at least one byte; 0 is the end. Cancel-safe.
+    ///
+    /// # Errors
+    /// Whatever the socket says.
+    pub async fn read(&mut self, buf: &mut BytesMut) -> io::Result<usize> {
+        match self {
+            Self::Tcp(tcp) => {
+                // Without a buffer until there is something to put into it: idle connections stay small.
+                if buf.capacity() == buf.len() {
+                    tcp.readable().await?;
+                    buf.reserve(READ_SIZE);
+                }
+                tcp.read_buf(buf).await
+            }
+            Self::Tls(tls) => {
+                buf.reserve(READ_SIZE);
+                tls.read_buf(buf).await
+            }
+        }
+    }
+
+    /// As [`read`](Self::read), without waiting: `None` where nothing is here yet.
+    ///
+    /// # Errors
+    /// Whatever the socket says.
+    pub fn read_now(&mut self, buf: &mut BytesMut) -> io::Result<Option<usize>> {
+        buf.reserve(READ_SIZE);
+        let read = match self {
+            Self::Tcp(tcp) => tcp.try_read_buf(buf),
+            Self::Tls(tls) => {
+                let mut scratch = [0; READ_SIZE];
+                let mut target = ReadBuf::new(&mut scratch);
+                let mut context = Context::from_waker(Waker::noop());
+                match tokio::io::AsyncRead::poll_read(Pin::new(tls), &mut context, &mut target) {
+                    Poll::Pending => return Ok(None),
+                    Poll::Ready(Err(error)) => Err(error),
+                    Poll::Ready(Ok(())) => {
+                        buf.extend_from_slice(target.filled());
+                        Ok(target.filled().len())
+                    }
+                }
+            }
+        };
+        match read {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    /// Writes all parts, in one call where the socket takes them, within `deadline`.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::TimedOut`] when the other side does not take the bytes; else what the socket says.
+    pub async fn write(&mut self, parts: &[&[u8]], deadline: Duration) -> io::Result<()> {
+        let written = match self {
+            Self::Tcp(tcp) => {
+                let mut slices = [IoSlice::new(&[]); 4];
+                let count = parts.len().min(slices.len());
+                for (slice, part) in slices.iter_mut().zip(parts) {
+                    *slice = IoSlice::new(part);
+                }
+                match tcp.try_write_vectored(&slices[..count]) {
+                    Ok(written) => written,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+                    Err(error) => return Err(error),
+                }
+            }
+            Self::Tls(_) => 0,
+        };
+        let total: usize = parts.iter().map(|part| part.len()).sum();
+        if written == total && matches!(self, Self::Tcp(_)) {
+            return Ok(());
+        }
+        match tokio::time::timeout(deadline, self.write_rest(parts, written)).await {
+            Ok(result) => result,
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+
+    async fn write_rest(&mut self, parts: &[&[u8]], mut skip: usize) -> io::Result<()> {
+        match self {
+            Self::Tcp(tcp) => {
+                for part in parts {
+                    let from = skip.min(part.len());
+                    skip -= from;
+                    tcp.write_all(&part[from..]).await?;
+                }
+                Ok(())
+            }
+            Self::Tls(tls) => {
+                // One record for head and body.
+                let joined: Vec<u8>;
+                let bytes = if let [only] = parts {
+                    *only
+                } else {
+                    joined = parts.concat();
+                    &joined
+                };
+                tls.write_all(bytes).await?;
+                tls.flush().await
+            }
+        }
+    }
+
+    /// Ends our side of the connection; errors no longer matter.
+    pub async fn shut(&mut self) {
+        let _ = match self {
+            Self::Tcp(tcp) => tcp.shutdown().await,
+            Self::Tls(tls) => tls.shutdown().await,
+        };
+    }
+}

@@ -1,0 +1,5 @@
+//! What can an operator see? Metrics, the access log, and the log of the process itself.
+
+pub mod access;
+pub mod logging;
+pub mod metrics;

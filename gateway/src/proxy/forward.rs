@@ -1,0 +1,76 @@
+//! What does the hub get to see?
+//!
+//! The request written anew: our framing, our `Host`, the hub's own session id, the journey so far. Everything else
+//! that belongs to the request's ends passes as it came.
+
+use super::admission::Endpoint;
+use super::exchange::Job;
+use crate::upstream::Upstream;
+use mcphub_http1::{Known, Method, write};
+
+/// How we are called in `Via` (RFC 9110 section 7.6.3).
+const VIA: &[u8] = b"1.1 mcphub-edge";
+
+/// The head of the request to `upstream`.
+pub fn head(job: &Job<'_>, upstream: &Upstream) -> Vec<u8> {
+    let head = job.arrival.head;
+    let fields = &head.fields;
+    let mut out = Vec::with_capacity(1024);
+    out.extend_from_slice(head.method.name().as_bytes());
+    out.push(b' ');
+    match job.admitted.endpoint {
+        Endpoint::Mcp { below: "" } => out.extend_from_slice(upstream.url.path.as_bytes()),
+        Endpoint::Mcp { below } => {
+            out.extend_from_slice(upstream.url.path.trim_end_matches('/').as_bytes());
+            out.extend_from_slice(below.as_bytes());
+        }
+        Endpoint::Metadata { path } => out.extend_from_slice(path.as_bytes()),
+    }
+    if let Some(query) = head.query() {
+        out.push(b'?');
+        out.extend_from_slice(query.as_bytes());
+    }
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    write::field(&mut out, b"host", upstream.authority.as_bytes());
+    for (name, value, known) in fields.end_to_end() {
+        match known {
+            // Written anew below, or ours alone.
+            Some(
+                Known::Host
+                | Known::SessionId
+                | Known::Expect
+                | Known::Forwarded
+                | Known::ForwardedFor
+                | Known::ForwardedHost
+                | Known::ForwardedProto,
+            ) => {}
+            _ => write::field(&mut out, name, value),
+        }
+    }
+    if let Some(session) = &job.context.session {
+        write::field(&mut out, b"mcp-session-id", session.claims.upstream.as_str().as_bytes());
+    }
+    journey(job, &mut out);
+    if head.method == Method::Post {
+        out.extend_from_slice(b"content-length: ");
+        write::decimal(&mut out, job.body.len() as u64);
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+    out
+}
+
+/// Where the request has come from.
+fn journey(job: &Job<'_>, out: &mut Vec<u8>) {
+    let fields = &job.arrival.head.fields;
+    let peer = job.arrival.peer;
+    let hops = peer.onward_x_forwarded_for(fields.values(Known::ForwardedFor));
+    write::field(out, b"x-forwarded-for", hops.as_bytes());
+    let proto = peer.onward_x_forwarded_proto(fields.get(Known::ForwardedProto), job.arrival.tls);
+    write::field(out, b"x-forwarded-proto", proto.as_bytes());
+    let host = fields.get(Known::ForwardedHost).filter(|_| peer.is_trusted()).or(fields.get(Known::Host));
+    if let Some(host) = host {
+        write::field(out, b"x-forwarded-host", host);
+    }
+    write::field(out, b"via", VIA);
+}

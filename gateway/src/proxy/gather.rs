@@ -1,0 +1,124 @@
+//! Who asks, from where, and within which session?
+
+use super::Arrival;
+use super::admission::Admitted;
+use super::parse::Message;
+use super::reply::scope_of;
+use crate::clock;
+use crate::snapshot::{Listener, Snapshot};
+use mcphub_mcp::{Failure, Scope};
+use mcphub_http1::Known;
+use mcphub_routing::{Era, HubIndex, PlaceIndex, Residency, ResidencyIndex};
+use mcphub_session::Claims;
+use std::net::IpAddr;
+
+/// What a choice is made from, and what an answer must respect.
+#[derive(Debug)]
+pub struct Context<'b> {
+    /// The client's address.
+    pub client: IpAddr,
+    /// Where it is.
+    pub place: PlaceIndex,
+    /// The shape that failures take.
+    pub scope: Scope,
+    /// The legacy session it belongs to.
+    pub session: Option<Session<'b>>,
+    /// A hash of who asks, for soft affinity.
+    pub key: Option<u64>,
+    /// Under which residency it may be placed.
+    pub residency: Residency,
+}
+
+/// A legacy session.
+#[derive(Debug)]
+pub struct Session<'b> {
+    /// What was sealed into its id.
+    pub claims: Claims<'b>,
+    /// Its hub, unless that has left the configuration.
+    pub hub: Option<HubIndex>,
+}
+
+/// Gathers it.
+///
+/// # Errors
+/// The session cannot be used.
+pub fn gather<'b>(
+    snapshot: &Snapshot,
+    listener: &Listener,
+    arrival: &Arrival<'_>,
+    admitted: &Admitted<'_>,
+    message: &Message<'_>,
+    buffer: &'b mut Vec<u8>,
+) -> Result<Context<'b>, Failure<'static>> {
+    let fields = &arrival.head.fields;
+    let client = arrival
+        .peer
+        .client(&listener.trusted, fields.values(Known::ForwardedFor), fields.values(Known::Forwarded))
+        .ip;
+    let authorization = fields.get(Known::Authorization);
+    let token = fields.get(Known::SessionId).filter(|_| admitted.era == Era::Legacy);
+    let session = match token {
+        // A client that starts over must not be held to what it has given up; its old id is not sent on either.
+        Some(_) if message.opens_session() => None,
+        Some(token) => Some(open(snapshot, token, authorization, buffer)?),
+        None => None,
+    };
+    let standing = snapshot.standing(client);
+    let residency =
+        session.as_ref().map_or(standing.residency, |session| sealed(snapshot, &session.claims, standing.residency));
+    let keyed = match admitted.era {
+        Era::Modern => snapshot.settings.routing.sticky_sessions,
+        // What comes without a session (a hub that keeps none) has nothing else to be held together by.
+        Era::Legacy => session.is_none() && !message.opens_session(),
+    };
+    let key = keyed.then(|| {
+        mcphub_session::affinity(snapshot.bind, authorization).unwrap_or_else(|| network_key(client))
+    });
+    let scope = if session.is_some() { Scope::LegacySession } else { scope_of_unbound(admitted, arrival) };
+    Ok(Context { client, place: standing.region, scope, session, key, residency })
+}
+
+fn scope_of_unbound(admitted: &Admitted<'_>, arrival: &Arrival<'_>) -> Scope {
+    match scope_of(admitted.era, arrival.head) {
+        Scope::LegacySession => Scope::Legacy,
+        scope => scope,
+    }
+}
+
+fn open<'b>(
+    snapshot: &Snapshot,
+    token: &[u8],
+    authorization: Option<&[u8]>,
+    buffer: &'b mut Vec<u8>,
+) -> Result<Session<'b>, Failure<'static>> {
+    match snapshot.sealer.open(token, authorization, clock::unix_seconds(), buffer) {
+        Ok(opened) => {
+            Ok(Session { hub: snapshot.table.find(opened.claims.hub), claims: opened.claims })
+        }
+        Err(why) => {
+            tracing::debug!(%why, "session id refused");
+            Err(Failure::SessionUnknown)
+        }
+    }
+}
+
+/// The residency a session was placed under. One that the configuration no longer has binds nobody any more.
+fn sealed(snapshot: &Snapshot, claims: &Claims<'_>, present: Residency) -> Residency {
+    if claims.residency.is_empty() {
+        return Residency::Sealed(ResidencyIndex::ANYWHERE);
+    }
+    snapshot.table.find_residency(claims.residency).map_or(present, Residency::Sealed)
+}
+
+/// The client's network (/24, /48) as a number: addresses of one site change, its hub should not. FNV-1a.
+fn network_key(client: IpAddr) -> u64 {
+    let fnv = |bytes: &[u8]| {
+        bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    };
+    match client.to_canonical() {
+        IpAddr::V4(v4) => fnv(&v4.octets()[..3]),
+        IpAddr::V6(v6) => fnv(&v6.octets()[..6]),
+    }
+}

@@ -1,0 +1,152 @@
+//! What happens to a request? *Gather* who, where and which session; *decide* by `routing::select`; *act*: forward,
+//! relay, record. One module per step.
+//!
+//! | module | step |
+//! |---|---|
+//! | [`admission`] | may this be asked here at all? |
+//! | [`parse`] | what is asked: era, method, tool, id |
+//! | [`gather`] | who asks, from where, within which session |
+//! | [`route`] | to which hub, and where next if it cannot be reached |
+//! | [`exchange`] | write the request, wait for the answer, answer failures in words |
+//! | [`relay`] | pass the answer on, whole or as it comes |
+//! | [`outcome`] | count it and write it down |
+
+pub mod admission;
+pub mod budget;
+mod exchange;
+mod forward;
+mod gather;
+mod outcome;
+pub mod parse;
+mod relay;
+mod reply;
+mod route;
+mod streams;
+
+pub use outcome::Trace;
+pub use reply::{lines as lines_of, refusal_of};
+
+use crate::edge::Edge;
+use crate::http::{BodyFlaw, Downstream};
+use crate::listen::client_addr::Peer;
+use crate::snapshot::{Listener, Snapshot};
+use mcphub_mcp::{Asked, Failure, Scope};
+use mcphub_http1::{Method, RequestHead};
+use parse::Message;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// One request as it arrived.
+#[derive(Debug)]
+pub struct Arrival<'a> {
+    /// Its head.
+    pub head: &'a RequestHead,
+    /// Who sent it.
+    pub peer: Peer,
+    /// Whether it came over TLS.
+    pub tls: bool,
+    /// When its head was whole.
+    pub at: Instant,
+}
+
+/// Serves one request to its end.
+pub async fn serve(
+    edge: &Arc<Edge>,
+    snapshot: &Arc<Snapshot>,
+    listener: usize,
+    arrival: Arrival<'_>,
+    mut down: Downstream<'_>,
+) {
+    let in_flight = &edge.metrics.in_flight;
+    in_flight.inc();
+    let mut trace = Trace::new(arrival.at);
+    match snapshot.listeners.get(listener) {
+        Some(listener) => admit(edge, snapshot, listener, &arrival, &mut down, &mut trace).await,
+        // A listener that the configuration no longer has: it is being closed.
+        None => refuse(&mut down, &mut trace, &Failure::UnknownPath, Scope::Legacy, Asked::Unknown).await,
+    }
+    drop(down);
+    outcome::record(edge, snapshot, &arrival, &trace);
+    in_flight.dec();
+}
+
+async fn admit(
+    edge: &Arc<Edge>,
+    snapshot: &Arc<Snapshot>,
+    listener: &Listener,
+    arrival: &Arrival<'_>,
+    down: &mut Downstream<'_>,
+    trace: &mut Trace,
+) {
+    let admitted = match admission::admit(&listener.settings, arrival.head) {
+        Ok(admitted) => admitted,
+        Err(refused) => {
+            trace.era = refused.era;
+            let scope = reply::scope_of(refused.era, arrival.head);
+            return refuse(down, trace, &refused.failure, scope, Asked::Unknown).await;
+        }
+    };
+    trace.era = admitted.era;
+    let limit = if arrival.head.method == Method::Post { snapshot.settings.limits.request_body } else { 0 };
+    let body = match down.body(limit).await {
+        Ok(body) => body,
+        Err(BodyFlaw::Gone) => return trace.left(),
+        Err(flaw) => {
+            let failure = match flaw {
+                BodyFlaw::TooLarge => Failure::BodyTooLarge,
+                BodyFlaw::Slow => Failure::ClientTooSlow,
+                BodyFlaw::Malformed | BodyFlaw::Gone => Failure::BadHead,
+            };
+            let scope = reply::scope_of(admitted.era, arrival.head);
+            return refuse(down, trace, &failure, scope, Asked::Unknown).await;
+        }
+    };
+    let depth = snapshot.settings.limits.json_depth;
+    let message = match parse::parse(&admitted, arrival.head, &body, depth) {
+        Ok(message) => message,
+        Err(flaw) => {
+            let scope = reply::scope_of(admitted.era, arrival.head);
+            return refuse(down, trace, &flaw.failure(), scope, Asked::Unknown).await;
+        }
+    };
+    trace.note_message(&message);
+    let mut buffer = Vec::new();
+    let context = match gather::gather(snapshot, listener, arrival, &admitted, &message, &mut buffer) {
+        Ok(context) => context,
+        Err(failure) => {
+            let scope = reply::scope_of(admitted.era, arrival.head);
+            return refuse(down, trace, &failure, scope, message.asked()).await;
+        }
+    };
+    trace.note_context(&context);
+    let _counted = edge.budget.enter();
+    let job = exchange::Job {
+        edge,
+        snapshot,
+        listener,
+        arrival,
+        admitted: &admitted,
+        message: &message,
+        context: &context,
+        body: &body,
+    };
+    exchange::run(&job, down, trace).await;
+}
+
+/// Answers with a failure in words.
+async fn refuse(down: &mut Downstream<'_>, trace: &mut Trace, failure: &Failure<'_>, scope: Scope, asked: Asked<'_>) {
+    trace.refused(failure);
+    reply::fail(down, trace, failure, scope, asked).await;
+}
+
+/// What the message wants, for modules that hold a [`Message`].
+impl Message<'_> {
+    /// Whose answer a failure must be.
+    #[must_use]
+    pub fn asked(&self) -> Asked<'_> {
+        match self {
+            Self::Legacy(envelope) => envelope.asked(),
+            Self::Modern { .. } | Self::Bodyless => Asked::Unknown,
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! Event streams: only whole events go out, silence is filled with comments, and every end is said in words.
+
+use super::exchange::{Job, count, is_standing_stream};
+use super::relay::{Arrived, leave};
+use super::Trace;
+use crate::clock;
+use crate::control::lifecycle::{Phase, PhaseWatch, reached};
+use crate::http::Downstream;
+use crate::observe::metrics::HubOutcome;
+use crate::upstream::Hangup;
+use bytes::BytesMut;
+use mcphub_mcp::sse::{Event, KEEP_ALIVE, events, write_event, write_retry};
+use mcphub_mcp::{Asked, EventSplitter, Failure, sse};
+use mcphub_http1::{FieldLines, Framing, Method};
+use mcphub_routing::Era;
+use std::borrow::Cow;
+use tokio::time::{Instant, sleep_until};
+
+/// Bytes that are collected into one write while a hub has more to say.
+const COALESCE: usize = 64 * 1024;
+/// The last event is remembered to find out whether it was the answer; a longer one is looked at when it passes.
+const REMEMBER: usize = 16 * 1024;
+
+/// Why a stream ends.
+enum End {
+    /// The hub ended it properly.
+    Hub,
+    /// The hub broke off, or sent what is no event stream.
+    Broken,
+    /// The client has gone.
+    Left,
+    /// We are stopping.
+    Stopping,
+}
+
+/// One stream on its way through.
+struct Stream {
+    pending: BytesMut,
+    splitter: EventSplitter,
+    last: Vec<u8>,
+    answered: bool,
+    resumable: bool,
+}
+
+pub(super) async fn relay(
+    job: &Job<'_>,
+    mut arrived: Arrived<'_>,
+    held: BytesMut,
+    lines: &FieldLines,
+    down: &mut Downstream<'_>,
+    trace: &mut Trace,
+    phase: &mut PhaseWatch,
+) {
+    let mut stream = Stream {
+        pending: held,
+        splitter: EventSplitter::new(job.snapshot.settings.limits.sse_event),
+        last: Vec::new(),
+        answered: false,
+        resumable: false,
+    };
+    job.edge.metrics.streams.inc();
+    let status = arrived.answer.head.status;
+    let end = if down.begin(status, lines, Framing::Chunked).is_err() {
+        End::Left
+    } else {
+        stream.run(job, &mut arrived, down, trace, phase).await
+    };
+    job.edge.metrics.streams.dec();
+    match end {
+        End::Left => leave(job, arrived, trace),
+        End::Hub => {
+            count(arrived.upstream, trace, HubOutcome::Ok);
+            let _ = stream.close(job, &Failure::HubBroke, false, down).await;
+            arrived.release(job);
+        }
+        End::Broken => {
+            count(arrived.upstream, trace, HubOutcome::Broken);
+            trace.refused(&Failure::HubBroke);
+            let _ = stream.close(job, &Failure::HubBroke, true, down).await;
+        }
+        End::Stopping => {
+            count(arrived.upstream, trace, HubOutcome::Ok);
+            let _ = stream.close(job, &Failure::ShuttingDown, true, down).await;
+        }
+    }
+}
+
+impl Stream {
+    async fn run(
+        &mut self,
+        job: &Job<'_>,
+        arrived: &mut Arrived<'_>,
+        down: &mut Downstream<'_>,
+        trace: &mut Trace,
+        phase: &mut PhaseWatch,
+    ) -> End {
+        let keepalive = job.snapshot.settings.upstream.stream_keepalive;
+        // A stream that stands open ends as soon as we stop; an answer under way may finish.
+        let until =
+            if is_standing_stream(job, &arrived.answer.head) { Phase::Draining } else { Phase::Ending };
+        let quiet = sleep_until(deadline(keepalive));
+        tokio::pin!(quiet);
+        // The head goes out with the first event, or alone if none is here: a client waits for it.
+        let mut opened = false;
+        loop {
+            let ended = match self.collect(job, arrived) {
+                Ok(ended) => ended,
+                Err(end) => return end,
+            };
+            match self.flush(job, down, trace, !opened).await {
+                Ok(true) => quiet.as_mut().reset(deadline(keepalive)),
+                Ok(false) => {}
+                Err(end) => return end,
+            }
+            opened = true;
+            if ended {
+                return if self.splitter.between_events() && self.pending.is_empty() { End::Hub } else { End::Broken };
+            }
+            tokio::select! {
+                biased;
+                piece = arrived.answer.piece() => match piece {
+                    Ok(Some(data)) => self.pending.extend_from_slice(&data),
+                    Ok(None) => {
+                        let _ = self.flush(job, down, trace, false).await;
+                        return if self.pending.is_empty() { End::Hub } else { End::Broken };
+                    }
+                    Err(error) => return self.broken(&error, arrived),
+                },
+                () = down.left() => return End::Left,
+                () = reached(phase, until) => return End::Stopping,
+                () = quiet.as_mut() => {
+                    if down.send(KEEP_ALIVE).await.is_err() {
+                        return End::Left;
+                    }
+                    quiet.as_mut().reset(deadline(keepalive));
+                }
+            }
+        }
+    }
+
+    /// Takes in what the hub has said already. `true` when it has ended.
+    fn collect(&mut self, job: &Job<'_>, arrived: &mut Arrived<'_>) -> Result<bool, End> {
+        while self.pending.len() < COALESCE {
+            match arrived.answer.piece_now() {
+                Ok(Some(Some(data))) => self.pending.extend_from_slice(&data),
+                Ok(Some(None)) => return Ok(true),
+                Ok(None) => return Ok(false),
+                Err(error) => {
+                    // What came whole before it broke is still good.
+                    tracing::debug!(hub = %arrived.upstream.url, %error, place = ?job.context.place, "stream broken");
+                    return Err(End::Broken);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn broken(&self, error: &Hangup, arrived: &Arrived<'_>) -> End {
+        tracing::debug!(hub = %arrived.upstream.url, %error, answered = self.answered, "stream broken");
+        End::Broken
+    }
+
+    /// Sends the whole events that are here; `first`: at least the head. `true` if anything went out.
+    async fn flush(
+        &mut self,
+        job: &Job<'_>,
+        down: &mut Downstream<'_>,
+        trace: &mut Trace,
+        first: bool,
+    ) -> Result<bool, End> {
+        let whole = match self.splitter.whole(&self.pending) {
+            Ok(whole) => whole,
+            Err(too_large) => {
+                tracing::warn!(%too_large, "a hub's event is larger than sse_event");
+                return Err(End::Broken);
+            }
+        };
+        if whole == 0 && !first {
+            return Ok(false);
+        }
+        let out = self.pending.split_to(whole);
+        self.remember(job, &out);
+        trace.bytes += out.len() as u64;
+        match down.send(&out).await {
+            Ok(()) => Ok(true),
+            Err(_) => Err(End::Left),
+        }
+    }
+
+    /// Keeps what must be known when the stream ends: was the answer in it, and can the client resume?
+    fn remember(&mut self, job: &Job<'_>, out: &[u8]) {
+        if job.arrival.head.method != Method::Post || self.answered {
+            return;
+        }
+        let Some(last) = events(out).last() else { return };
+        self.last.clear();
+        if last.len() <= REMEMBER {
+            self.last.extend_from_slice(last);
+        } else {
+            self.answered = is_answer(job, last);
+        }
+        self.resumable = self.resumable || memchr::memmem::find(out, b"id:").is_some();
+    }
+
+    /// Ends the client's stream. A request that has not been answered gets `failure` as its answer, unless its hub
+    /// ended the stream so that the client polls (2025-11-25: events with ids, then a clean end).
+    async fn close(
+        &mut self,
+        job: &Job<'_>,
+        failure: &Failure<'_>,
+        early: bool,
+        down: &mut Downstream<'_>,
+    ) -> std::io::Result<()> {
+        let mut words = Vec::new();
+        if job.arrival.head.method == Method::Get {
+            if early {
+                write_retry(&mut words, retry_ms(job));
+            }
+        } else if job.message.class() == mcphub_mcp::Class::Listen && matches!(failure, Failure::ShuttingDown) {
+            job.with_asked(|asked| write_listen_end(&mut words, asked));
+        } else if (early || !self.polls(job)) && !self.has_answered(job) {
+            let body = job.with_asked(|asked| match asked {
+                Asked::One(_) | Asked::Many(_) => failure.body(job.context.scope, asked),
+                Asked::Nothing | Asked::Unknown => Vec::new(),
+            });
+            if !body.is_empty() {
+                write_event(&mut words, None, None, &body);
+            }
+        }
+        if !words.is_empty() {
+            down.send(&words).await?;
+        }
+        down.end().await
+    }
+
+    fn polls(&self, job: &Job<'_>) -> bool {
+        self.resumable && job.admitted.era == Era::Legacy
+    }
+
+    fn has_answered(&self, job: &Job<'_>) -> bool {
+        self.answered || is_answer(job, &self.last)
+    }
+}
+
+fn deadline(after: std::time::Duration) -> Instant {
+    Instant::from_std(clock::instant()) + after
+}
+
+/// How soon a client comes back to a stream that we ended, spread over twice the time so that not all come at once.
+fn retry_ms(job: &Job<'_>) -> u32 {
+    let base = u32::try_from(job.snapshot.settings.shutdown.sse_retry.as_millis()).unwrap_or(u32::MAX / 2);
+    let spread = u64::from(base.max(1));
+    base.saturating_add(u32::try_from(job.edge.turn() * 7919 % spread).unwrap_or(0))
+}
+
+/// The graceful end of a `subscriptions/listen`: its result, so that the client knows that nothing broke.
+fn write_listen_end(words: &mut Vec<u8>, asked: Asked<'_>) {
+    let Asked::One(id) = asked else { return };
+    let id = id.as_json();
+    let result = format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"complete","_meta":{{"io.modelcontextprotocol/subscriptionId":{id}}}}}}}"#
+    );
+    write_event(words, None, None, result.as_bytes());
+}
+
+/// Whether this event is the answer to the job's request.
+fn is_answer(job: &Job<'_>, event: &[u8]) -> bool {
+    let event = Event::parse(event);
+    let Some(data) = &event.data else { return false };
+    job.with_asked(|asked| match asked {
+        Asked::One(id) => sse::answer_of(data, &id),
+        Asked::Many(ids) => ids.iter().any(|id| sse::answer_of(data, id)),
+        Asked::Nothing | Asked::Unknown => true,
+    })
+}
+
+/// Whether the answer to the job's request is among the whole events held.
+pub(super) fn has_answer(job: &Job<'_>, held: &[u8]) -> bool {
+    events(held).any(|event| is_answer(job, event))
+}
+
+/// The protocol version in the result of an `initialize`, whatever the answer came in.
+pub(super) fn negotiated(job: &Job<'_>, body: &[u8]) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Answer {
+        result: Initialized,
+    }
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Initialized {
+        protocol_version: String,
+    }
+    let version_in = |data: &[u8]| {
+        let answer: Answer = serde_json::from_slice(data).ok()?;
+        Some(answer.result.protocol_version)
+    };
+    version_in(body).or_else(|| {
+        let answer = events(body).find(|event| is_answer(job, event))?;
+        let data: Cow<'_, [u8]> = Event::parse(answer).data?;
+        version_in(&data)
+    })
+}

@@ -1,0 +1,254 @@
+//! What does a request see of the world? One value, published whole.
+//!
+//! A [`Snapshot`] is a routing table together with everything that was laid out for it: places, upstreams, keys,
+//! listeners, settings. A request takes it once. What changes (a reload, a geographic database, later the control
+//! loop's plan) makes the next one, sharing with the last what stayed as it was.
+
+use crate::keys::{self, KeyFileError};
+use crate::listen::client_addr::TrustedProxies;
+use crate::listen::tls::{self, CertificateError};
+use crate::observe::metrics::Metrics;
+use crate::upstream::{TrustError, Upstream};
+use mcphub_conf::settings::{GeoDatabase, ListenerSettings, SessionBind, Settings};
+use mcphub_geo::{Coordinates, Database, HubSites, PlaceBook, ResidencyError, Standing};
+use mcphub_routing::{
+    EraSet, Generation, Generational, HubSpec, HubState, LocationName, RoutingTable, Share, SpecError, TableSpec,
+};
+use mcphub_session::{Bind, Sealer};
+use rustls::sign::CertifiedKey;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Everything a request may ask for.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Which accepted configuration this is, counted from 1.
+    pub revision: u64,
+    /// The settings.
+    pub settings: Arc<Settings>,
+    /// The routing table.
+    pub table: Arc<RoutingTable>,
+    /// One for each hub of the table, in its order.
+    pub upstreams: Vec<Arc<Upstream>>,
+    /// One for each listener of the settings, in their order.
+    pub listeners: Vec<Listener>,
+    /// Seals and opens session ids.
+    pub sealer: Arc<Sealer>,
+    /// What of a credential a session, or a habit, is bound to.
+    pub bind: Bind,
+    /// Where addresses are.
+    pub geo: Arc<Database>,
+    places: PlaceBook,
+}
+
+/// A listener's settings, ready for use.
+#[derive(Debug)]
+pub struct Listener {
+    /// As configured.
+    pub settings: ListenerSettings,
+    /// Whose word about the client is believed.
+    pub trusted: TrustedProxies,
+    /// What it shows to TLS clients.
+    pub certificate: Option<Arc<CertifiedKey>>,
+}
+
+/// Why no snapshot could be made of sound settings.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// The routing table.
+    #[error("the routing table cannot be laid out")]
+    Table(#[source] SpecError),
+    /// A location that is named and not there.
+    #[error("there is no location `{0}`")]
+    Location(LocationName),
+    /// The residency rules.
+    #[error("the residency rules cannot hold together")]
+    Residency(#[source] ResidencyError),
+    /// The geographic database.
+    #[error("the geographic database cannot be used")]
+    Geo(#[source] mcphub_geo::OpenError),
+    /// A hub's certificate authorities.
+    #[error("hub {hub} cannot be reached safely")]
+    Trust {
+        /// Which hub.
+        hub: String,
+        /// Why.
+        #[source]
+        source: TrustError,
+    },
+    /// A listener's certificate.
+    #[error("listener {address} has no certificate to show")]
+    Certificate {
+        /// Which listener.
+        address: String,
+        /// Why.
+        #[source]
+        source: CertificateError,
+    },
+    /// The session keys.
+    #[error("the session keys cannot be used")]
+    Keys(#[source] KeyFileError),
+}
+
+impl Snapshot {
+    /// Makes a snapshot of these settings. What `previous` has and nothing changed about is shared with it.
+    ///
+    /// Reads the files that the settings name, and creates session keys that do not exist yet.
+    ///
+    /// # Errors
+    /// The first thing that cannot be used. Nothing has changed then.
+    pub fn build(
+        settings: Settings,
+        revision: u64,
+        previous: Option<&Self>,
+        metrics: &Metrics,
+    ) -> Result<Self, SnapshotError> {
+        let geo = match &settings.geo.database {
+            GeoDatabase::BuiltIn => Arc::new(Database::built_in()),
+            GeoDatabase::File(path) => Arc::new(Database::open(path).map_err(SnapshotError::Geo)?),
+        };
+        let keys = keys::load(&settings.session.key_files).map_err(SnapshotError::Keys)?;
+        let bind = bind_of(settings.session.bind);
+        let sealer = Arc::new(Sealer::new(keys, bind, settings.session.max_age));
+        let listeners = settings.listeners.iter().map(Listener::new).collect::<Result<_, _>>()?;
+        let upstreams = upstreams(&settings, previous, metrics)?;
+        let generation = previous.map_or(Generation::FIRST, |snapshot| snapshot.table.generation().next());
+        let places = PlaceBook::new(coordinates_of(&settings, &settings.gateway.location)?, geo.kind());
+        let table = Arc::new(lay_out(&settings, &places, generation)?);
+        Ok(Self {
+            revision,
+            settings: Arc::new(settings),
+            table,
+            upstreams,
+            listeners,
+            sealer,
+            bind,
+            geo,
+            places,
+        })
+    }
+
+    /// Where an address is.
+    #[must_use]
+    pub fn standing(&self, client: IpAddr) -> Standing {
+        self.places.standing(self.geo.lookup(client).as_ref())
+    }
+}
+
+impl Generational for Snapshot {
+    fn generation(&self) -> Generation {
+        self.table.generation()
+    }
+}
+
+impl Listener {
+    fn new(settings: &ListenerSettings) -> Result<Self, SnapshotError> {
+        let certificate = settings
+            .tls
+            .as_ref()
+            .map(|files| tls::certificate(&files.certificate, &files.key))
+            .transpose()
+            .map_err(|source| SnapshotError::Certificate { address: settings.address.to_string(), source })?;
+        Ok(Self {
+            trusted: TrustedProxies::new(settings.trusted_proxies.iter().copied()),
+            settings: settings.clone(),
+            certificate,
+        })
+    }
+}
+
+fn bind_of(bind: SessionBind) -> Bind {
+    match bind {
+        SessionBind::Subject => Bind::Subject,
+        SessionBind::Token => Bind::Token,
+        SessionBind::None => Bind::None,
+    }
+}
+
+/// Where a location is. Checked settings name none that is not there.
+fn coordinates_of(settings: &Settings, location: &LocationName) -> Result<Coordinates, SnapshotError> {
+    let known = settings.locations.get(location).copied();
+    known.ok_or_else(|| SnapshotError::Location(location.clone()))
+}
+
+/// The upstreams of these hubs. One that stays keeps its connections and its count of what is in flight.
+fn upstreams(
+    settings: &Settings,
+    previous: Option<&Snapshot>,
+    metrics: &Metrics,
+) -> Result<Vec<Arc<Upstream>>, SnapshotError> {
+    let made = |hub: &mcphub_conf::settings::HubSettings| {
+        let kept = previous.and_then(|snapshot| {
+            let index = snapshot.table.find(hub.id.as_str())?;
+            snapshot.upstreams.get(index.get()).filter(|upstream| upstream.serves(hub)).cloned()
+        });
+        match kept {
+            Some(kept) => Ok(kept),
+            None => Upstream::new(hub, metrics.hub(hub.id.as_str()))
+                .map(Arc::new)
+                .map_err(|source| SnapshotError::Trust { hub: hub.id.to_string(), source }),
+        }
+    };
+    settings.hubs.iter().map(made).collect()
+}
+
+/// The routing table of these settings, every hub in full service.
+///
+/// # Errors
+/// The rules cannot hold together, or no table can be made of them.
+pub fn lay_out(
+    settings: &Settings,
+    places: &PlaceBook,
+    generation: Generation,
+) -> Result<RoutingTable, SnapshotError> {
+    let coordinates: Vec<_> =
+        settings.hubs.iter().map(|hub| coordinates_of(settings, &hub.location)).collect::<Result<_, _>>()?;
+    let rtt_ms = vec![None; coordinates.len()];
+    let sites = HubSites {
+        coordinates: &coordinates,
+        rtt_ms: &rtt_ms,
+        edge_radius_km: settings.routing.edge_radius_km,
+    };
+    let preferences =
+        places.preferences(&sites, &settings.routing.residency).map_err(SnapshotError::Residency)?;
+    let hubs = settings
+        .hubs
+        .iter()
+        .map(|hub| HubSpec {
+            id: hub.id.clone(),
+            hub_type: hub.hub_type,
+            location: hub.location.clone(),
+            weight: hub.weight,
+            eras: hub.eras.unwrap_or(EraSet::BOTH),
+            state: HubState::SERVING,
+            health: Share::FULL,
+        })
+        .collect();
+    let spec = TableSpec {
+        algorithm: settings.routing.algorithm,
+        hubs,
+        residencies: preferences.residencies,
+        places: preferences.places,
+    };
+    RoutingTable::build(&spec, generation).map_err(SnapshotError::Table)
+}
+
+/// The table that these settings make, all hubs in full service, and where a client stands in it.
+///
+/// # Errors
+/// As [`Snapshot::build`], as far as a table needs it.
+pub fn place(settings: &Settings, client: IpAddr) -> Result<crate::cli::Placement, SnapshotError> {
+    let geo = match &settings.geo.database {
+        GeoDatabase::BuiltIn => Database::built_in(),
+        GeoDatabase::File(path) => Database::open(path).map_err(SnapshotError::Geo)?,
+    };
+    let places = PlaceBook::new(coordinates_of(settings, &settings.gateway.location)?, geo.kind());
+    let table = lay_out(settings, &places, Generation::FIRST)?;
+    let place = geo.lookup(client);
+    let standing = places.standing(place.as_ref());
+    let found = match place {
+        Some(place) => vec![("country", place.country.as_str().to_owned())],
+        None => vec![("country", "unknown".to_owned())],
+    };
+    Ok(crate::cli::Placement { table, region: standing.region, residency: standing.residency, found })
+}

@@ -1,0 +1,133 @@
+//! Reading a hub's answer.
+
+use super::Link;
+use bytes::Bytes;
+use mcphub_http1::{BodyReader, Framing, HeadLimits, Piece, Refusal, ResponseHead};
+use std::io;
+
+/// How an exchange with a hub ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum Hangup {
+    /// The connection ended or broke.
+    #[error("the connection to the hub ended")]
+    Lost(#[source] io::Error),
+    /// What came is no answer.
+    #[error("the hub's answer is malformed")]
+    Malformed(#[source] Refusal),
+}
+
+impl From<io::Error> for Hangup {
+    fn from(error: io::Error) -> Self {
+        Self::Lost(error)
+    }
+}
+
+impl From<Refusal> for Hangup {
+    fn from(refusal: Refusal) -> Self {
+        Self::Malformed(refusal)
+    }
+}
+
+/// An answer whose head has come.
+#[derive(Debug)]
+pub struct Answer {
+    /// The head.
+    pub head: ResponseHead,
+    link: Link,
+    body: BodyReader,
+}
+
+impl Answer {
+    /// Waits for the head of the final answer; interim ones are passed over. Cancel-safe as long as the same link is
+    /// used again.
+    ///
+    /// # Errors
+    /// The hub closed, broke, or sent something else.
+    pub async fn head(link: &mut Link, limits: &HeadLimits) -> Result<ResponseHead, Hangup> {
+        loop {
+            while let Some(head) = ResponseHead::take(&mut link.buf, &mut link.scan, limits)? {
+                if head.status >= 200 {
+                    return Ok(head);
+                }
+                if head.status == 101 {
+                    return Err(Hangup::Malformed(Refusal::FirstLine));
+                }
+            }
+            if link.wire.read(&mut link.buf).await? == 0 {
+                return Err(Hangup::Lost(io::ErrorKind::UnexpectedEof.into()));
+            }
+        }
+    }
+
+    /// The answer of a link whose head has been read.
+    #[must_use]
+    pub fn new(head: ResponseHead, link: Link) -> Self {
+        Self { body: BodyReader::new(head.framing), head, link }
+    }
+
+    /// The next piece of the body; `None` is its proper end. Cancel-safe.
+    ///
+    /// # Errors
+    /// The body is cut or broken.
+    pub async fn piece(&mut self) -> Result<Option<Bytes>, Hangup> {
+        loop {
+            if let Some(ready) = self.ready()? {
+                return Ok(ready);
+            }
+            if self.link.wire.read(&mut self.link.buf).await? == 0 {
+                return self.ended();
+            }
+        }
+    }
+
+    /// The next piece if it is here already; the outer `None` says that more must be waited for.
+    ///
+    /// # Errors
+    /// The body is cut or broken.
+    pub fn piece_now(&mut self) -> Result<Option<Option<Bytes>>, Hangup> {
+        loop {
+            if let Some(ready) = self.ready()? {
+                return Ok(Some(ready));
+            }
+            match self.link.wire.read_now(&mut self.link.buf)? {
+                None => return Ok(None),
+                Some(0) => return self.ended().map(Some),
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn ready(&mut self) -> Result<Option<Option<Bytes>>, Refusal> {
+        Ok(match self.body.take(&mut self.link.buf)? {
+            Some(Piece::Data(data)) => Some(Some(data)),
+            Some(Piece::End) => Some(None),
+            None => None,
+        })
+    }
+
+    fn ended(&self) -> Result<Option<Bytes>, Hangup> {
+        if self.body.may_end_here() {
+            Ok(None)
+        } else {
+            Err(Hangup::Lost(io::ErrorKind::UnexpectedEof.into()))
+        }
+    }
+
+    /// Whether the whole body has been read.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.body.is_done()
+    }
+
+    /// How the body is framed towards us.
+    #[must_use]
+    pub fn framing(&self) -> Framing {
+        self.head.framing
+    }
+
+    /// The connection, where the whole answer was read and it may carry another.
+    #[must_use]
+    pub fn into_link(self) -> Option<Link> {
+        (self.body.is_done() && self.head.keep_alive).then_some(self.link)
+    }
+}

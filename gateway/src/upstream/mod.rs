@@ -1,0 +1,147 @@
+//! How does a request get to a hub, and its answer back?
+//!
+//! An [`Upstream`] is what this process knows of one hub beyond the routing table: how to reach it, its idle
+//! connections, how much is in flight, its counters. It outlives reloads as long as the hub's URL stays.
+//!
+//! Owns: connecting, the idle pool, writing a request, reading an answer. Does not know: which hub, or whether to
+//! try another one.
+
+mod answer;
+mod pool;
+mod reach;
+
+pub use answer::{Answer, Hangup};
+pub use reach::TrustError;
+
+use crate::net::Wire;
+use crate::observe::metrics::HubMetrics;
+use bytes::BytesMut;
+use mcphub_conf::settings::{HubSettings, HubUrl, LimitSettings, UpstreamSettings};
+use mcphub_http1::HeadLimits;
+use mcphub_http1::request::HeadScan;
+use pool::Pool;
+use reach::Reach;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// One hub, as this process reaches it.
+#[derive(Debug)]
+pub struct Upstream {
+    /// Its endpoint.
+    pub url: HubUrl,
+    /// What the `Host` header says.
+    pub authority: String,
+    /// Its counters, resolved once.
+    pub metrics: HubMetrics,
+    ca_file: Option<PathBuf>,
+    reach: Reach,
+    pool: Pool,
+    in_flight: AtomicU32,
+}
+
+impl Upstream {
+    /// The upstream of a hub.
+    ///
+    /// # Errors
+    /// Its certificate authorities cannot be used.
+    pub fn new(hub: &HubSettings, metrics: HubMetrics) -> Result<Self, TrustError> {
+        Ok(Self {
+            url: hub.url.clone(),
+            authority: hub.url.authority(),
+            metrics,
+            ca_file: hub.ca_file.clone(),
+            reach: Reach::new(&hub.url, hub.ca_file.as_deref())?,
+            pool: Pool::default(),
+            in_flight: AtomicU32::new(0),
+        })
+    }
+
+    /// Whether this upstream still is the one that these settings ask for.
+    #[must_use]
+    pub fn serves(&self, hub: &HubSettings) -> bool {
+        self.url == hub.url && self.ca_file == hub.ca_file
+    }
+
+    /// Requests in flight.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Counts a request in for as long as the guard lives.
+    pub fn enter(self: &std::sync::Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight(std::sync::Arc::clone(self))
+    }
+
+    /// An idle connection that still lives, without waiting.
+    #[must_use]
+    pub fn idle(&self) -> Option<Link> {
+        self.pool.take()
+    }
+
+    /// A new connection.
+    ///
+    /// # Errors
+    /// No address of the hub took it in time. Nothing of any request was sent.
+    pub async fn connect(&self, deadline: Duration) -> io::Result<Link> {
+        let wire = match tokio::time::timeout(deadline, self.reach.connect(deadline)).await {
+            Ok(connected) => connected?,
+            Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+        };
+        Ok(Link { wire, buf: BytesMut::new(), scan: HeadScan::default(), reused: false })
+    }
+
+    /// Takes a connection back whose answer was read whole.
+    pub fn release(&self, link: Link, now: Instant, settings: &UpstreamSettings) {
+        if link.buf.is_empty() {
+            self.pool.put(link, now, settings.pool_per_hub);
+        }
+    }
+
+    /// Closes connections that nobody has used since `now - idle`.
+    pub fn reap(&self, now: Instant, idle: Duration) {
+        self.pool.reap(now, idle);
+    }
+}
+
+/// A request under way at a hub; leaving it counts it out.
+#[derive(Debug)]
+pub struct InFlight(std::sync::Arc<Upstream>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A connection to a hub.
+#[derive(Debug)]
+pub struct Link {
+    pub(crate) wire: Wire,
+    pub(crate) buf: BytesMut,
+    pub(crate) scan: HeadScan,
+    /// Whether it has carried an exchange before: its loss then may only mean that it had grown old.
+    pub reused: bool,
+}
+
+impl Link {
+    /// Whether not a byte of an answer has come.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        self.buf.is_empty()
+    }
+
+    /// Whether nothing has come and the other side has not closed.
+    fn is_quiet(&mut self) -> bool {
+        self.buf.is_empty() && matches!(self.wire.read_now(&mut self.buf), Ok(None))
+    }
+}
+
+/// The limits on a hub's answer head.
+#[must_use]
+pub fn answer_limits(limits: &LimitSettings) -> HeadLimits {
+    HeadLimits { head: limits.hub_head, line: limits.hub_head, fields: mcphub_http1::FIELDS_MAX }
+}

@@ -1,0 +1,50 @@
+//! Idle connections to one hub, the most recently used first.
+//!
+//! A plain stack under a lock held for a push or a pop: no task waits on an idle connection. Whether one still
+//! lives is found out when it is taken, from what the runtime already knows of the socket.
+
+use super::Link;
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+#[derive(Debug, Default)]
+pub(super) struct Pool {
+    idle: Mutex<VecDeque<(Link, Instant)>>,
+}
+
+impl Pool {
+    pub(super) fn take(&self) -> Option<Link> {
+        loop {
+            let (mut link, _) = self.lock().pop_back()?;
+            if link.is_quiet() {
+                link.reused = true;
+                return Some(link);
+            }
+        }
+    }
+
+    pub(super) fn put(&self, link: Link, now: Instant, most: usize) {
+        let mut idle = self.lock();
+        idle.push_back((link, now));
+        // The oldest goes: it is the likeliest to be closed by its hub.
+        let surplus = if idle.len() > most { idle.pop_front() } else { None };
+        drop(idle);
+        drop(surplus);
+    }
+
+    pub(super) fn reap(&self, now: Instant, patience: Duration) {
+        let mut old = Vec::new();
+        let mut idle = self.lock();
+        while idle.front().is_some_and(|(_, since)| now.saturating_duration_since(*since) > patience) {
+            old.extend(idle.pop_front());
+        }
+        drop(idle);
+        drop(old);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(Link, Instant)>> {
+        // A panic elsewhere cannot leave a stack of sockets half changed.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,115 @@
+//! Name to address to connection.
+
+use crate::clock;
+use crate::net::Wire;
+use mcphub_conf::settings::{HubScheme, HubUrl};
+use pingora::connectors::{ConnectorOptions, TransportConnector};
+use pingora::upstreams::peer::HttpPeer;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+
+/// How long resolved addresses are used. The system's resolver does not tell a record's own time to live; half a
+/// minute is the usual floor of DNS-based load balancing.
+const RESOLVED_FOR: Duration = Duration::from_secs(30);
+/// Most addresses of one name that are tried.
+const ADDRESSES_MAX: usize = 8;
+
+/// A hub's certificate authorities cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("the certificate authorities in {} cannot be used: {why}", file.display())]
+pub struct TrustError {
+    file: PathBuf,
+    why: String,
+}
+
+pub(super) struct Reach {
+    host: String,
+    port: u16,
+    fixed: Option<SocketAddr>,
+    resolved: Mutex<Option<(Vec<SocketAddr>, Instant)>>,
+    tls: Option<TransportConnector>,
+}
+
+impl std::fmt::Debug for Reach {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reach").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
+    }
+}
+
+impl Reach {
+    pub(super) fn new(url: &HubUrl, ca_file: Option<&Path>) -> Result<Self, TrustError> {
+        let tls = match url.scheme {
+            HubScheme::Http => None,
+            HubScheme::Https => Some(connector(ca_file)?),
+        };
+        let fixed = url.host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, url.port));
+        Ok(Self { host: url.host.clone(), port: url.port, fixed, resolved: Mutex::new(None), tls })
+    }
+
+    pub(super) async fn connect(&self, deadline: Duration) -> io::Result<Wire> {
+        let mut failure = io::Error::from(io::ErrorKind::NotFound);
+        for address in self.addresses().await? {
+            match self.connect_to(address, deadline).await {
+                Ok(wire) => return Ok(wire),
+                Err(error) => failure = error,
+            }
+        }
+        // What the name means may have changed.
+        *self.resolved.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        Err(failure)
+    }
+
+    async fn connect_to(&self, address: SocketAddr, deadline: Duration) -> io::Result<Wire> {
+        let Some(tls) = &self.tls else {
+            let tcp = TcpStream::connect(address).await?;
+            tcp.set_nodelay(true)?;
+            return Ok(Wire::Tcp(tcp));
+        };
+        let mut peer = HttpPeer::new(address, true, self.host.clone());
+        peer.options.connection_timeout = Some(deadline);
+        peer.options.total_connection_timeout = Some(deadline);
+        tls.new_stream(&peer).await.map(Wire::Tls).map_err(io::Error::other)
+    }
+
+    async fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        if let Some(fixed) = self.fixed {
+            return Ok(vec![fixed]);
+        }
+        let known = self.resolved.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((addresses, at)) = known
+            && clock::instant().saturating_duration_since(at) < RESOLVED_FOR
+        {
+            return Ok(addresses);
+        }
+        let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await?;
+        let addresses: Vec<_> = found.take(ADDRESSES_MAX).collect();
+        *self.resolved.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((addresses.clone(), clock::instant()));
+        Ok(addresses)
+    }
+}
+
+/// Pingora's connector ends the process on a bad file, so the file is read here first.
+fn connector(ca_file: Option<&Path>) -> Result<TransportConnector, TrustError> {
+    let mut options = ConnectorOptions::new(0);
+    if let Some(file) = ca_file {
+        let flaw = |why: String| TrustError { file: file.to_owned(), why };
+        let mut roots = rustls::RootCertStore::empty();
+        for certificate in CertificateDer::pem_file_iter(file).map_err(|error| flaw(error.to_string()))? {
+            let certificate = certificate.map_err(|error| flaw(error.to_string()))?;
+            roots.add(certificate).map_err(|error| flaw(error.to_string()))?;
+        }
+        if roots.is_empty() {
+            return Err(flaw("it holds no certificate".into()));
+        }
+        let path = file.to_str().ok_or_else(|| flaw("its path is not UTF-8".into()))?;
+        options.ca_file = Some(path.to_owned());
+    }
+    Ok(TransportConnector::new(Some(options)))
+}
