@@ -159,6 +159,20 @@ fn other_peoples_ids_are_foreign() {
     check(&sealer, zeros.as_bytes(), NOW, Err(OpenError::Version(0)));
 }
 
+#[test]
+fn contents_are_read_whole_or_not_at_all() {
+    let fingerprint = Fingerprint([7; 16]);
+    let sealed = Sealed { issued_at: NOW, bind: Bind::Token, fingerprint, claims: claims() };
+    let mut plain = Vec::new();
+    sealed.write(&mut plain).unwrap();
+    assert_eq!(Sealed::read(&plain), Some(sealed));
+    for length in 0..plain.len() {
+        assert_eq!(Sealed::read(&plain[..length]), None, "{length}");
+    }
+    plain.push(0);
+    assert_eq!(Sealed::read(&plain), None);
+}
+
 fn any_claims() -> impl Strategy<Value = (String, String, String, Option<String>, u64)> {
     let params = prop::option::of("[ -~é]{0,300}");
     ("[a-z0-9-]{0,32}", "[a-z0-9.-]{1,64}", "[!-~]{1,200}", params, 0..=u64::MAX / 2)
