@@ -129,16 +129,14 @@ pub(crate) fn resolve(rules: &[ResidencyRule]) -> Result<Resolved, ResidencyErro
             flaws.push(ResidencyFlaw::NoLocations(number));
         }
     }
+    let mut conflict = None;
     let mut sets: BTreeMap<BTreeSet<&LocationName>, usize> = BTreeMap::new();
     let mut by_country = Vec::with_capacity(countries().len());
     for country in countries() {
         let residency = match common(rules, country) {
             None => PlaceResidency::Anywhere,
             Some(set) if set.is_empty() => {
-                let known = flaws.iter().any(|f| matches!(f, ResidencyFlaw::Conflict { .. }));
-                if !known && flaws.is_empty() {
-                    flaws.push(ResidencyFlaw::Conflict { country: country.code });
-                }
+                conflict = conflict.or(Some(country.code));
                 PlaceResidency::Refused
             }
             Some(set) => {
@@ -147,6 +145,12 @@ pub(crate) fn resolve(rules: &[ResidencyRule]) -> Result<Resolved, ResidencyErro
             }
         };
         by_country.push(residency);
+    }
+    // A rule without locations conflicts with every other: told once, as what it is.
+    if flaws.is_empty()
+        && let Some(country) = conflict
+    {
+        flaws.push(ResidencyFlaw::Conflict { country });
     }
     if !flaws.is_empty() {
         return Err(ResidencyError { flaws });

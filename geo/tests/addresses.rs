@@ -1,5 +1,6 @@
 //! Are well-known addresses where everybody knows they are? Universities and research networks have held theirs for
 //! decades, so the list holds for any country database worth its name.
+#![allow(clippy::unwrap_used)] // Helpers of tests are tests.
 
 use std::net::IpAddr;
 

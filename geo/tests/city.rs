@@ -1,4 +1,5 @@
 //! Are the records of other makers read, and what becomes of a city database?
+#![allow(clippy::unwrap_used)] // Helpers of tests are tests.
 
 use std::path::Path;
 

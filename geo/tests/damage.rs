@@ -1,4 +1,5 @@
 //! Can a bad file hurt? Whatever is in it, opening answers with an error or a database, and looking up never panics.
+#![allow(clippy::unwrap_used)] // Helpers of tests are tests.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;

@@ -26,10 +26,12 @@ pub(crate) struct Members {
 impl Members {
     /// From hub positions in ascending order.
     pub(crate) fn new(set: &[u16], facts: &[HubFacts]) -> Self {
-        let bits = match set.len() {
-            0..=FLAT_MAX => 0,
-            ..=FEW_BUCKETS_MAX => 4,
-            _ => 6,
+        let bits = if set.len() <= FLAT_MAX {
+            0
+        } else if set.len() <= FEW_BUCKETS_MAX {
+            4
+        } else {
+            6
         };
         let bucket = |hub: u16| (facts[usize::from(hub)].seed.rotate_left(bits) & ((1 << bits) - 1)) as usize;
         let mut hubs = set.to_vec();

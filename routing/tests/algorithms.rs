@@ -1,4 +1,5 @@
 //! Does each algorithm do what its name says?
+#![allow(clippy::unwrap_used)] // Helpers of tests are tests.
 
 use mcphub_routing::*;
 

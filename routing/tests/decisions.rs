@@ -1,4 +1,5 @@
 //! Case by case: pins, tiers, residency, panic, refusals, and specs that make no table.
+#![allow(clippy::unwrap_used)] // Helpers of tests are tests.
 
 use mcphub_routing::*;
 

@@ -1,4 +1,5 @@
 //! What holds for every fleet and every request?
+#![allow(clippy::unwrap_used)] // Helpers of tests are tests.
 
 use mcphub_routing::*;
 use proptest::prelude::*;
