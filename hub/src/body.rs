@@ -222,7 +222,11 @@ impl Scan {
                 (_, b'\n') => Line::Start,
                 (Line::Start, byte) if byte == FIELD[0] => Line::Field(1),
                 (Line::Field(matched), byte) if byte == FIELD[matched] => {
-                    if matched + 1 == FIELD.len() { Line::Value } else { Line::Field(matched + 1) }
+                    if matched + 1 == FIELD.len() {
+                        Line::Value
+                    } else {
+                        Line::Field(matched + 1)
+                    }
                 }
                 (Line::Value, b' ') => Line::Value,
                 (Line::Value, _) => {
@@ -247,7 +251,8 @@ impl From<CutShort> for io::Error {
 mod tests {
     use super::*;
 
-    const SSE: &str = "id: 0\nretry: 9\ndata: \n\n: note\n\nid: 1\ndata: {}\n\ndata: a\ndata: b\n\ndata:c\n\n";
+    const SSE: &str =
+        "id: 0\nretry: 9\ndata: \n\n: note\n\nid: 1\ndata: {}\n\ndata: a\ndata: b\n\ndata:c\n\n";
 
     fn check(after: u64, step: usize, expected: &str) {
         let mut scan = Scan { left: after, cut: Cut::End, line: Line::Start, message: false };

@@ -16,7 +16,9 @@ use async_trait::async_trait;
 use futures_util::stream;
 use rmcp::{
     model::ServerJsonRpcMessage,
-    transport::streamable_http_server::session::{EventStore, EventStoreError, EventStream, ServerSseMessage},
+    transport::streamable_http_server::session::{
+        EventStore, EventStoreError, EventStream, ServerSseMessage,
+    },
 };
 use tokio::sync::watch;
 use uuid::Uuid;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::Method;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// Longest latency that may be asked for, in milliseconds: longer is `hang`.
 const LATENCY_MAX_MS: u64 = 600_000;
@@ -101,8 +102,10 @@ impl Fault {
     /// # Errors
     /// When it is not such JSON, names an unknown field, or asks for the impossible.
     pub fn parse(body: &[u8]) -> Result<Self, FaultError> {
-        let fault: Self =
-            serde_json::from_slice(body).map_err(|error| FaultError::Unreadable(error.to_string()))?;
+        // Through a map, since a derived reader would also take an array for a fault with every field left out.
+        let fault: Self = serde_json::from_slice(body)
+            .and_then(|fields: Map<String, Value>| serde_json::from_value(Value::Object(fields)))
+            .map_err(|error| FaultError::Unreadable(error.to_string()))?;
         if !(0.0..=1.0).contains(&fault.error_rate) {
             return Err(FaultError::OutOfRange("error_rate is a share from 0 to 1"));
         }
@@ -147,6 +150,7 @@ mod tests {
         let fault = Fault::parse(br#"{"error_every":3,"error":"jsonrpc","scope":"post"}"#).expect("a fault");
         assert_eq!((fault.error_every, fault.error, fault.scope), (3, Injected::JsonRpc, Scope::Post));
         assert!(matches!(Fault::parse(br#"{"latency":5}"#), Err(FaultError::Unreadable(_))));
+        assert!(matches!(Fault::parse(b"[]"), Err(FaultError::Unreadable(_))));
         assert!(matches!(Fault::parse(br#"{"error_rate":1.5}"#), Err(FaultError::OutOfRange(_))));
         assert!(matches!(Fault::parse(br#"{"latency_ms":600001}"#), Err(FaultError::OutOfRange(_))));
     }

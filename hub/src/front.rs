@@ -21,19 +21,19 @@ use rmcp::{
         session::{SessionManager as _, never::NeverSessionManager},
     },
 };
-use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     args::{Args, Eras},
-    body::{Answer, CutShort, Held, ResetFlag, StreamControl},
-    fault::{Fault, Injected},
+    body::{Answer, CutShort, Held, Inner, ResetFlag, StreamControl},
+    fault::{Cut, Fault, Injected},
     metrics::{self, Metrics},
     offer::Offer,
+    replies::{Reply, busy, json_reply, peek, reply, text, unreadable},
     sessions::{RETRY, Sessions},
-    state::{Counters, Sentence, State},
+    state::{Counters, Ends, Sentence, State},
 };
 
 /// Largest request body, in bytes: 4 MiB, as the SDKs have it.
@@ -50,9 +50,6 @@ const QUEUE_MAX: usize = 4_096;
 
 const PROTOCOL_VERSION: &str = "mcp-protocol-version";
 const SESSION_ID: &str = "mcp-session-id";
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-
-type Reply = Response<Answer>;
 
 /// The face of the hub towards HTTP.
 pub(crate) struct Front {
@@ -64,14 +61,6 @@ pub(crate) struct Front {
     turns: Arc<Semaphore>,
     /// `mcphub-hub` and `mcphub-boot`, put on every answer.
     badge: HeaderMap,
-}
-
-/// As much of a message as the front needs to know.
-#[derive(Deserialize)]
-struct Peek<'a> {
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-    method: Option<&'a RawValue>,
 }
 
 impl Front {
@@ -192,25 +181,22 @@ impl Front {
         let typed = is_json(&parts.headers);
         let mut request = Request::from_parts(parts, Full::new(body.clone()));
         request.extensions_mut().insert(StreamControl::new(&ends));
-        let answer = if modern { self.modern.handle(request).await } else { self.legacy.handle(request).await };
+        let answer =
+            if modern { self.modern.handle(request).await } else { self.legacy.handle(request).await };
         let held = Held { counted, turn };
         if answer.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE && typed {
             return Ok(unreadable(&body));
         }
-        Ok(answer.map_body(held, ends, flag, sentence))
+        Ok(dress(answer, held, ends, flag, sentence.and_then(|sentence| sentence.cut)))
     }
 
     /// What this hub refuses although the SDK would not, or not so clearly.
-    async fn refuse(
-        &self,
-        method: &Method,
-        headers: &HeaderMap,
-        modern: bool,
-        body: &[u8],
-    ) -> Option<Reply> {
+    async fn refuse(&self, method: &Method, headers: &HeaderMap, modern: bool, body: &[u8]) -> Option<Reply> {
         match (self.state.args.eras, modern) {
             (Eras::Both, _) | (Eras::Legacy, false) | (Eras::Modern, true) => {}
-            (Eras::Legacy, true) => return Some(text(StatusCode::BAD_REQUEST, "Unsupported protocol version")),
+            (Eras::Legacy, true) => {
+                return Some(text(StatusCode::BAD_REQUEST, "Unsupported protocol version"));
+            }
             (Eras::Modern, false) => {
                 let id = peek(body).and_then(|peek| peek.id).unwrap_or(RawValue::NULL);
                 let error = json!({
@@ -287,16 +273,14 @@ fn is_modern(headers: &HeaderMap) -> bool {
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let essence = |kind: &str| kind.split(';').next().is_some_and(|e| e.trim().eq_ignore_ascii_case("application/json"));
+    let essence = |kind: &str| {
+        kind.split(';').next().is_some_and(|e| e.trim().eq_ignore_ascii_case("application/json"))
+    };
     headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).is_some_and(essence)
 }
 
 fn is_listen(headers: &HeaderMap) -> bool {
     is_modern(headers) && headers.get("mcp-method").is_some_and(|method| method == "subscriptions/listen")
-}
-
-fn peek(body: &[u8]) -> Option<Peek<'_>> {
-    serde_json::from_slice(body).ok()
 }
 
 async fn collect(body: Incoming) -> Result<Bytes, Reply> {
@@ -305,7 +289,9 @@ async fn collect(body: Incoming) -> Result<Bytes, Reply> {
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
             Err(text(StatusCode::PAYLOAD_TOO_LARGE, format!("the request body exceeds {BODY_MAX} bytes")))
         }
-        Ok(Err(error)) => Err(text(StatusCode::BAD_REQUEST, format!("cannot read the request body: {error}"))),
+        Ok(Err(error)) => {
+            Err(text(StatusCode::BAD_REQUEST, format!("cannot read the request body: {error}")))
+        }
         Err(_) => Err(text(StatusCode::REQUEST_TIMEOUT, "the request body took too long")),
     }
 }
@@ -344,72 +330,10 @@ async fn carry_out(
     })
 }
 
-/// The SDK calls a body that is no JSON, or JSON but no message, an unsupported media type, in plain text. JSON-RPC
-/// has codes for both, and 415 is for the header.
-fn unreadable(body: &[u8]) -> Reply {
-    let (code, message) = match serde_json::from_slice::<&RawValue>(body) {
-        Err(_) => (-32_700, "Parse error: the body is not JSON"),
-        Ok(_) => (-32_600, "Invalid Request: the body is not one JSON-RPC message"),
-    };
-    let id = peek(body).and_then(|peek| peek.id).unwrap_or(RawValue::NULL);
-    json_reply(
-        StatusCode::BAD_REQUEST,
-        &json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code, "message": message } }),
-    )
-}
-
 /// Gives the SDK's answer the body that holds, ends and cuts.
-trait MapBody {
-    fn map_body(self, held: Held, ends: crate::state::Ends, flag: ResetFlag, sentence: Option<Sentence>)
-    -> Reply;
-}
-
-impl MapBody for Response<crate::body::Inner> {
-    fn map_body(
-        self,
-        held: Held,
-        ends: crate::state::Ends,
-        flag: ResetFlag,
-        sentence: Option<Sentence>,
-    ) -> Reply {
-        let streams = self.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream");
-        let cut = sentence.and_then(|sentence| sentence.cut);
-        self.map(|inner| {
-            if streams {
-                Answer::stream(inner, held, ends, flag, cut)
-            } else {
-                Answer::plain(inner, Some(held))
-            }
-        })
-    }
-}
-
-fn reply(status: StatusCode, kind: HeaderValue, body: impl Into<Bytes>) -> Reply {
-    let mut reply = Response::new(Answer::full(body));
-    *reply.status_mut() = status;
-    reply.headers_mut().insert(header::CONTENT_TYPE, kind);
-    reply
-}
-
-fn text(status: StatusCode, body: impl Into<Bytes>) -> Reply {
-    let body = body.into();
-    if body.is_empty() {
-        let mut reply = Response::new(Answer::full(body));
-        *reply.status_mut() = status;
-        return reply;
-    }
-    reply(status, HeaderValue::from_static("text/plain; charset=utf-8"), body)
-}
-
-fn json_reply(status: StatusCode, body: &impl serde::Serialize) -> Reply {
-    match serde_json::to_vec(body) {
-        Ok(body) => reply(status, JSON, body),
-        Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
-    }
-}
-
-fn busy(why: &'static str) -> Reply {
-    let mut reply = text(StatusCode::SERVICE_UNAVAILABLE, why);
-    reply.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    reply
+fn dress(answer: Response<Inner>, held: Held, ends: Ends, flag: ResetFlag, cut: Option<(u64, Cut)>) -> Reply {
+    let streams = answer.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream");
+    answer.map(|inner| {
+        if streams { Answer::stream(inner, held, ends, flag, cut) } else { Answer::plain(inner, Some(held)) }
+    })
 }

@@ -26,6 +26,7 @@ mod front;
 mod metrics;
 mod offer;
 mod plumbing;
+mod replies;
 mod serve;
 mod sessions;
 mod state;

@@ -32,8 +32,10 @@ impl Metrics {
             registry.register(Box::new(gauge.clone()))?;
             Ok(gauge)
         };
-        let requests =
-            IntCounterVec::new(Opts::new("mcphub_hub_requests_total", "Requests to the endpoint."), &["era"])?;
+        let requests = IntCounterVec::new(
+            Opts::new("mcphub_hub_requests_total", "Requests to the endpoint."),
+            &["era"],
+        )?;
         for era in ["legacy", "modern"] {
             requests.with_label_values(&[era]).inc_by(0);
         }
@@ -47,7 +49,8 @@ impl Metrics {
         registry.register(Box::new(info))?;
         let started = Gauge::new("process_start_time_seconds", "Start of the hub, in seconds since 1970.")?;
         registry.register(Box::new(started.clone()))?;
-        started.set(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64()));
+        started
+            .set(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64()));
         let cpu = Counter::new("process_cpu_seconds_total", "User and system CPU time spent, in seconds.")?;
         registry.register(Box::new(cpu.clone()))?;
         Ok(Self {

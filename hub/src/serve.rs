@@ -54,9 +54,8 @@ pub struct Hub {
 /// # Errors
 /// When the address cannot be bound, or the state key cannot be read or is too short.
 pub async fn bind(args: Args) -> anyhow::Result<Hub> {
-    let listener = TcpListener::bind(args.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", args.listen))?;
+    let listener =
+        TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     let address = listener.local_addr().context("cannot learn the own address")?;
     let stop = CancellationToken::new();
     let front = Arc::new(Front::new(Arc::new(State::new(args)?), stop.clone())?);
@@ -152,7 +151,10 @@ impl Watch {
 }
 
 /// The next connection and its place among those that may be held. Dropping it half-way loses neither.
-async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> (TcpStream, tokio::sync::OwnedSemaphorePermit) {
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> (TcpStream, tokio::sync::OwnedSemaphorePermit) {
     loop {
         let Ok(permit) = Arc::clone(room).acquire_owned().await else {
             return std::future::pending().await; // Nobody closes the semaphore.
@@ -176,8 +178,10 @@ async fn converse(stream: TcpStream, front: Arc<Front>, watcher: hyper_util::ser
         let (front, flag) = (Arc::clone(&front), Arc::clone(&flag));
         async move { front.answer(request, flag).await }
     });
-    let connection =
-        http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(HEADERS).serve_connection(io, service);
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS)
+        .serve_connection(io, service);
     if let Err(error) = watcher.watch(connection).await {
         debug!(%error, "a connection ended early");
     }

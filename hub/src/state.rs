@@ -171,9 +171,8 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn new(args: Args) -> anyhow::Result<Self> {
         let key = match &args.state_key_file {
-            Some(path) => {
-                std::fs::read(path).with_context(|| format!("cannot read the state key {}", path.display()))?
-            }
+            Some(path) => std::fs::read(path)
+                .with_context(|| format!("cannot read the state key {}", path.display()))?,
             None => [Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat(),
         };
         let codec = RequestStateCodec::try_new(key).context("the state key cannot be used")?;

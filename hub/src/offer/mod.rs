@@ -26,13 +26,13 @@ use std::{
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities, CompleteRequestParams,
-        CompleteResult, CompletionInfo, ContentBlock, DiscoverResult, ErrorCode, GetPromptRequestParams,
-        GetPromptResponse, Implementation, InitializeRequestParams, InitializeResult, InputResponses, JsonObject,
-        ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, LoggingLevel,
-        LoggingMessageNotificationParam, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams,
-        ReadResourceResponse, ServerCapabilities, ServerConfig, SetLevelRequestParams, SubscribeRequestParams,
-        SubscriptionFilter, Tool, UnsubscribeRequestParams,
+        CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities,
+        CompleteRequestParams, CompleteResult, CompletionInfo, ContentBlock, DiscoverResult, ErrorCode,
+        GetPromptRequestParams, GetPromptResponse, Implementation, InitializeRequestParams, InitializeResult,
+        InputResponses, JsonObject, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
+        ListToolsResult, LoggingLevel, LoggingMessageNotificationParam, PaginatedRequestParams,
+        ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
+        SetLevelRequestParams, SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams,
     },
     service::{NotificationContext, RequestContext, SubscriptionContext},
 };
@@ -212,7 +212,11 @@ impl ServerHandler for Offer {
         TOOLS.iter().find(|tool| tool.name == name).cloned()
     }
 
-    async fn call_tool(&self, request: CallToolRequestParams, context: RequestContext<RoleServer>) -> Outcome {
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Outcome {
         let call = Call {
             offer: self,
             name: &request.name,
@@ -221,18 +225,14 @@ impl ServerHandler for Offer {
             request_state: request.request_state,
             context,
         };
-        let call = match own::call(call).await {
-            Ok(outcome) => return outcome,
-            Err(call) => call,
-        };
-        let call = match suite::call(call).await {
-            Ok(outcome) => return outcome,
-            Err(call) => call,
-        };
-        match rounds::call(&call) {
-            Some(outcome) => outcome,
-            None => Err(ErrorData::invalid_params(format!("Unknown tool: {}", call.name), None)),
+        if let Some(outcome) = own::call(&call).await {
+            return outcome;
         }
+        if let Some(outcome) = suite::call(&call).await {
+            return outcome;
+        }
+        rounds::call(&call)
+            .unwrap_or_else(|| Err(ErrorData::invalid_params(format!("Unknown tool: {}", call.name), None)))
     }
 
     async fn list_prompts(
@@ -241,7 +241,9 @@ impl ServerHandler for Offer {
         _: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
         let prompts = prompts::list(self.state.extra_prompt.load(Ordering::Relaxed));
-        Ok(ListPromptsResult::with_all_items(prompts).with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Public))
+        Ok(ListPromptsResult::with_all_items(prompts)
+            .with_ttl_ms(TTL_MS)
+            .with_cache_scope(CacheScope::Public))
     }
 
     async fn get_prompt(
@@ -322,9 +324,9 @@ impl ServerHandler for Offer {
 
 impl Call<'_> {
     /// The arguments as this tool wants them, or what to tell the model.
-    fn arguments<T: DeserializeOwned>(&self) -> Result<T, CallToolResponse> {
+    fn arguments<T: DeserializeOwned>(&self) -> Result<T, String> {
         serde_json::from_value(Value::Object(self.arguments.clone()))
-            .map_err(|why| failed(format!("the arguments do not fit: {why}")))
+            .map_err(|why| format!("the arguments do not fit: {why}"))
     }
 
     fn capabilities(&self) -> ClientCapabilities {

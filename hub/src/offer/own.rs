@@ -9,7 +9,8 @@ use std::{
 };
 
 use rmcp::model::{
-    CallToolResult, ContentBlock, LoggingLevel, ProgressNotificationParam, Tool, ToolAnnotations,
+    CallToolResponse, CallToolResult, ContentBlock, LoggingLevel, ProgressNotificationParam, Tool,
+    ToolAnnotations,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -25,6 +26,9 @@ const BLOB_MAX: usize = 32 << 20;
 
 /// Most progress notifications of one call.
 const EVENTS_MAX: u32 = 10_000;
+
+/// What `put` and `act` say when they remember as many keys as they may.
+const NO_ROOM: &str = "there is no room for another key";
 
 pub(super) fn tools() -> Vec<Tool> {
     let read_only = || ToolAnnotations::new().read_only(true).open_world(false);
@@ -182,36 +186,37 @@ fn ten() -> u32 {
     10
 }
 
-/// Answers a call of one of these tools, or gives the call back.
-pub(super) async fn call(call: Call<'_>) -> Result<Outcome, Call<'_>> {
+/// What a tool answers, or what the model should read of why it does not.
+type Answer = Result<CallToolResponse, String>;
+
+/// Answers a call of one of these tools.
+pub(super) async fn call(call: &Call<'_>) -> Option<Outcome> {
     let answer = match call.name {
-        "whoami" => Ok(CallToolResult::structured(whoami(&call)).into()),
+        "whoami" => Ok(CallToolResult::structured(whoami(call)).into()),
         "echo" => call.arguments().map(|Echo { text }| done(text)),
         "slow" => match call.arguments() {
-            Ok(Slow { seconds, steps }) => spend(&call, seconds, steps).await,
-            Err(refused) => Err(refused),
+            Ok(Slow { seconds, steps }) => spend(call, seconds, steps).await,
+            Err(why) => Err(why),
         },
-        "count" => count(&call),
-        "lookup" => call.arguments().and_then(|Key { key }| lookup(&call, &key)),
-        "put" => call.arguments().and_then(|Put { key, value }| put(&call, &key, &value)),
+        "count" => count(call),
+        "lookup" => call.arguments().and_then(|Key { key }| lookup(call, &key)),
+        "put" => call.arguments().and_then(|Put { key, value }| put(call, &key, &value)),
         "act" => match call.arguments() {
-            Ok(act) => self::act(&call, act).await,
-            Err(refused) => Err(refused),
+            Ok(act) => self::act(call, act).await,
+            Err(why) => Err(why),
         },
         "blob" => call.arguments().and_then(|Blob { bytes }| blob(bytes)),
         "burst" => match call.arguments() {
-            Ok(Burst { events }) => burst(&call, events).await,
-            Err(refused) => Err(refused),
+            Ok(Burst { events }) => burst(call, events).await,
+            Err(why) => Err(why),
         },
         "place" => call.arguments().map(|Place { region }| done(region.unwrap_or_default())),
         "touch" => Ok(CallToolResult::structured(json!({ "tick": call.offer.state.touch() })).into()),
-        _ => return Err(call),
+        _ => return None,
     };
-    // Both are results of the protocol: the model reads of a refusal as it reads of a success.
-    Ok(Ok(answer.unwrap_or_else(|refused| refused)))
+    // A refusal is a result too: the model is to read it, and the request itself was in order.
+    Some(Ok(answer.unwrap_or_else(failed)))
 }
-
-type Answer = Result<rmcp::model::CallToolResponse, rmcp::model::CallToolResponse>;
 
 fn whoami(call: &Call<'_>) -> Value {
     let args = &call.offer.state.args;
@@ -232,7 +237,7 @@ fn whoami(call: &Call<'_>) -> Value {
 }
 
 fn count(call: &Call<'_>) -> Answer {
-    let session = call.offer.session.as_ref().ok_or_else(|| failed("this revision has no sessions to count in"))?;
+    let session = call.offer.session.as_ref().ok_or("this revision has no sessions to count in")?;
     let count = session.count.fetch_add(1, Ordering::Relaxed) + 1;
     Ok(CallToolResult::structured(json!({ "count": count })).into())
 }
@@ -244,17 +249,17 @@ fn lookup(call: &Call<'_>, key: &str) -> Answer {
 
 fn put(call: &Call<'_>, key: &str, value: &str) -> Answer {
     if key.len() > TEXT_MAX || value.len() > TEXT_MAX {
-        return Err(failed(format!("keys and values have at most {TEXT_MAX} bytes")));
+        return Err(format!("keys and values have at most {TEXT_MAX} bytes"));
     }
-    let times = call.offer.state.put(key, value).ok_or_else(|| failed("there is no room for another key"))?;
+    let times = call.offer.state.put(key, value).ok_or(NO_ROOM)?;
     Ok(CallToolResult::structured(json!({ "key": key, "times": times })).into())
 }
 
 async fn act(call: &Call<'_>, Act { key, seconds, steps }: Act) -> Answer {
     if key.len() > TEXT_MAX {
-        return Err(failed(format!("a key has at most {TEXT_MAX} bytes")));
+        return Err(format!("a key has at most {TEXT_MAX} bytes"));
     }
-    let times = call.offer.state.act(&key).ok_or_else(|| failed("there is no room for another key"))?;
+    let times = call.offer.state.act(&key).ok_or(NO_ROOM)?;
     if seconds > 0.0 {
         spend(call, seconds, steps).await?;
     }
@@ -263,14 +268,14 @@ async fn act(call: &Call<'_>, Act { key, seconds, steps }: Act) -> Answer {
 
 fn blob(bytes: usize) -> Answer {
     if bytes > BLOB_MAX {
-        return Err(failed(format!("at most {BLOB_MAX} bytes")));
+        return Err(format!("at most {BLOB_MAX} bytes"));
     }
     Ok(CallToolResult::success(vec![ContentBlock::text("x".repeat(bytes))]).into())
 }
 
 async fn burst(call: &Call<'_>, events: u32) -> Answer {
     if events > EVENTS_MAX {
-        return Err(failed(format!("at most {EVENTS_MAX} events")));
+        return Err(format!("at most {EVENTS_MAX} events"));
     }
     let reports = call.context.meta.get_progress_token().is_some();
     for event in 1..=events {
@@ -286,14 +291,14 @@ async fn burst(call: &Call<'_>, events: u32) -> Answer {
 /// Takes so many seconds in so many steps, each reported.
 async fn spend(call: &Call<'_>, seconds: f64, steps: u32) -> Answer {
     if !(0.0..=SECONDS_MAX).contains(&seconds) || !(1..=EVENTS_MAX).contains(&steps) {
-        return Err(failed(format!("at most {SECONDS_MAX} seconds, in 1 to {EVENTS_MAX} steps")));
+        return Err(format!("at most {SECONDS_MAX} seconds, in 1 to {EVENTS_MAX} steps"));
     }
     let mut interrupted = Interrupted(Some(&call.offer.state.cancelled));
     let step = Duration::from_secs_f64(seconds / f64::from(steps));
     for done in 1..=steps {
         tokio::select! {
             () = tokio::time::sleep(step) => {}
-            () = call.context.ct.cancelled() => return Err(failed("cancelled")),
+            () = call.context.ct.cancelled() => return Err("cancelled".to_owned()),
         }
         progress(call, done, steps).await;
     }

@@ -14,7 +14,8 @@ use super::{rounds, suite::PIXEL};
 const WORDS: [&str; 6] = ["paris", "park", "party", "test", "testValue1", "testValue2"];
 
 pub(super) fn list(extra: bool) -> Vec<Prompt> {
-    let required = |name: &str, what: &str| PromptArgument::new(name).with_description(what).with_required(true);
+    let required =
+        |name: &str, what: &str| PromptArgument::new(name).with_description(what).with_required(true);
     let prompt = |name: &str, what: &str, arguments: Vec<PromptArgument>| {
         Prompt::new(name, Some(what), (!arguments.is_empty()).then_some(arguments))
     };
@@ -55,8 +56,9 @@ pub(super) fn get(request: &GetPromptRequestParams) -> Result<GetPromptResponse,
             vec![text(format!("Prompt with arguments: arg1='{first}', arg2='{second}'"))]
         }
         "test_prompt_with_embedded_resource" => {
-            let resource = ResourceContents::text("Embedded resource content for testing.", argument("resourceUri")?)
-                .with_mime_type("text/plain");
+            let resource =
+                ResourceContents::text("Embedded resource content for testing.", argument("resourceUri")?)
+                    .with_mime_type("text/plain");
             vec![
                 PromptMessage::new(Role::User, ContentBlock::resource(resource)),
                 text("Please process the embedded resource above."),

@@ -16,8 +16,12 @@ const HUB: &str = "hub://self";
 
 pub(super) fn list() -> Vec<Resource> {
     vec![
-        Resource::new(TEXT, "static-text").with_description("A text that never changes.").with_mime_type("text/plain"),
-        Resource::new(BINARY, "static-binary").with_description("A picture of one pixel.").with_mime_type("image/png"),
+        Resource::new(TEXT, "static-text")
+            .with_description("A text that never changes.")
+            .with_mime_type("text/plain"),
+        Resource::new(BINARY, "static-binary")
+            .with_description("A picture of one pixel.")
+            .with_mime_type("image/png"),
         Resource::new(WATCHED, "watched-resource")
             .with_description("A text to subscribe to that never changes.")
             .with_mime_type("text/plain"),
@@ -54,7 +58,8 @@ pub(super) fn read(state: &State, uri: &str) -> Result<ReadResourceResult, Error
             (text("application/json", json.to_string()), false)
         }
         _ => {
-            if let Some(id) = uri.strip_prefix("test://template/").and_then(|rest| rest.strip_suffix("/data")) {
+            if let Some(id) = uri.strip_prefix("test://template/").and_then(|rest| rest.strip_suffix("/data"))
+            {
                 let json = json!({ "id": id, "templateTest": true, "data": format!("Data for ID: {id}") });
                 (text("application/json", json.to_string()), true)
             } else {

@@ -24,10 +24,16 @@ pub(super) fn tools() -> Vec<Tool> {
         ("test_input_required_result_elicitation", "Asks for a name, then greets."),
         ("test_input_required_result_sampling", "Asks the client's model for a capital."),
         ("test_input_required_result_list_roots", "Asks for the client's roots."),
-        ("test_input_required_result_request_state", "Asks for consent and checks the state that comes back."),
+        (
+            "test_input_required_result_request_state",
+            "Asks for consent and checks the state that comes back.",
+        ),
         ("test_input_required_result_multiple_inputs", "Asks for three things at once."),
         ("test_input_required_result_multi_round", "Asks twice."),
-        ("test_input_required_result_tampered_state", "Asks for consent and refuses a state it did not seal."),
+        (
+            "test_input_required_result_tampered_state",
+            "Asks for consent and refuses a state it did not seal.",
+        ),
         ("test_input_required_result_capabilities", "Asks only for what the client can give."),
         ("test_streaming_elicitation", "Asks for consent where older revisions would ask on the stream."),
     ]
@@ -51,7 +57,9 @@ pub(super) fn call(call: &Call<'_>) -> Option<Outcome> {
             Some(roots) => done(format!("The client has these roots: {roots}")),
             None => ask([("client_roots", list_roots())], None),
         }),
-        "test_input_required_result_request_state" | "test_input_required_result_tampered_state" => consent(call),
+        "test_input_required_result_request_state" | "test_input_required_result_tampered_state" => {
+            consent(call)
+        }
         "test_input_required_result_multiple_inputs" => several(call),
         "test_input_required_result_multi_round" => two_rounds(call),
         "test_input_required_result_capabilities" => Ok(able(call)),

@@ -43,7 +43,8 @@ impl Session {
         if self.follows_lists.swap(true, Ordering::Relaxed) {
             return;
         }
-        let (mut lists, mut watched, peer) = (state.lists.subscribe(), self.watched.subscribe(), peer.clone());
+        let (mut lists, mut watched, peer) =
+            (state.lists.subscribe(), self.watched.subscribe(), peer.clone());
         tokio::spawn(async move {
             loop {
                 let list = tokio::select! {
@@ -73,7 +74,10 @@ impl Session {
         uri: String,
     ) -> Result<(), ErrorData> {
         if uri.len() > TEXT_MAX || self.watched.borrow().len() >= WATCHED_MAX {
-            return Err(ErrorData::invalid_params("that is more than this hub watches for one session", None));
+            return Err(ErrorData::invalid_params(
+                "that is more than this hub watches for one session",
+                None,
+            ));
         }
         self.watched.send_modify(|watched| {
             watched.insert(uri);

@@ -67,10 +67,10 @@ pub(super) fn extra_tool() -> Tool {
     tool("test_extra_tool", "A tool that comes and goes.", no_arguments())
 }
 
-/// Answers a call of one of these tools, or gives the call back.
-pub(super) async fn call(call: Call<'_>) -> Result<Outcome, Call<'_>> {
+/// Answers a call of one of these tools.
+pub(super) async fn call(call: &Call<'_>) -> Option<Outcome> {
     let content = |content: Vec<ContentBlock>| Ok(CallToolResult::success(content).into());
-    Ok(match call.name {
+    Some(match call.name {
         "test_simple_text" => Ok(done("This is a simple text response for testing.")),
         "test_image_content" => content(vec![ContentBlock::image(PIXEL, "image/png")]),
         "test_audio_content" => content(vec![ContentBlock::audio(SILENCE, "audio/wav")]),
@@ -84,24 +84,24 @@ pub(super) async fn call(call: Call<'_>) -> Result<Outcome, Call<'_>> {
             ContentBlock::image(PIXEL, "image/png"),
             resource("test://mixed-content-resource", "application/json", r#"{"test":"data","value":123}"#),
         ]),
-        "test_tool_with_logging" => Ok(logging(&call).await),
-        "test_tool_with_progress" => Ok(progress(&call).await),
+        "test_tool_with_logging" => Ok(logging(call).await),
+        "test_tool_with_progress" => Ok(progress(call).await),
         "test_error_handling" => Ok(failed("This tool intentionally returns an error for testing")),
-        "test_sampling" => Ok(sampling(&call).await),
-        "test_elicitation" => Ok(elicitation(&call).await),
-        "test_elicitation_sep1034_defaults" => Ok(ask(&call, "Please check these defaults", defaults()).await),
-        "test_elicitation_sep1330_enums" => Ok(ask(&call, "Please choose", choices()).await),
-        "test_reconnection" => Ok(reconnection(&call).await),
+        "test_sampling" => Ok(sampling(call).await),
+        "test_elicitation" => Ok(elicitation(call).await),
+        "test_elicitation_sep1034_defaults" => Ok(ask(call, "Please check these defaults", defaults()).await),
+        "test_elicitation_sep1330_enums" => Ok(ask(call, "Please choose", choices()).await),
+        "test_reconnection" => Ok(reconnection(call).await),
         "test_logging_tool" => {
             call.log(LoggingLevel::Info, "A log message, as asked for").await;
             Ok(done("logged, if asked to"))
         }
-        "test_missing_capability" => needs_sampling(&call),
-        "test_trigger_tool_change" => Ok(toggle(&call, &call.offer.state.extra_tool, List::Tools)),
-        "test_trigger_prompt_change" => Ok(toggle(&call, &call.offer.state.extra_prompt, List::Prompts)),
+        "test_missing_capability" => needs_sampling(call),
+        "test_trigger_tool_change" => Ok(toggle(call, &call.offer.state.extra_tool, List::Tools)),
+        "test_trigger_prompt_change" => Ok(toggle(call, &call.offer.state.extra_prompt, List::Prompts)),
         "test_extra_tool" => Ok(done("Here today.")),
         "json_schema_2020_12_tool" => Ok(done(Value::Object(call.arguments.clone()).to_string())),
-        _ => return Err(call),
+        _ => return None,
     })
 }
 
@@ -138,7 +138,7 @@ async fn sampling(call: &Call<'_>) -> Answer {
     }
     let Arguments { prompt } = match call.arguments() {
         Ok(arguments) => arguments,
-        Err(refused) => return refused,
+        Err(why) => return failed(why),
     };
     if call.capabilities().sampling.is_none() {
         return failed("this client cannot sample");
@@ -160,7 +160,7 @@ async fn elicitation(call: &Call<'_>) -> Answer {
     }
     let Arguments { message } = match call.arguments() {
         Ok(arguments) => arguments,
-        Err(refused) => return refused,
+        Err(why) => return failed(why),
     };
     let schema = json!({
         "type": "object",
@@ -225,7 +225,9 @@ fn needs_sampling(call: &Call<'_>) -> Outcome {
     if call.capabilities().sampling.is_some() {
         return Ok(done("this client can sample"));
     }
-    Err(ErrorData::missing_required_client_capability(ClientCapabilities::builder().enable_sampling().build()))
+    Err(ErrorData::missing_required_client_capability(
+        ClientCapabilities::builder().enable_sampling().build(),
+    ))
 }
 
 fn toggle(call: &Call<'_>, there: &AtomicBool, list: List) -> Answer {
