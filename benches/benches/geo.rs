@@ -3,11 +3,15 @@
 // `criterion_group!` makes public functions.
 #![allow(missing_docs)]
 
+mod cpu_time;
+
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use mcphub_geo::Database;
+
+use crate::cpu_time::CpuTime;
 
 /// Addresses in a set: more than fit the nearest cache with their paths through the tree.
 const ADDRESSES: u32 = 4096;
@@ -22,7 +26,7 @@ fn addresses(database: &Database, make: impl Fn(u32) -> IpAddr) -> Vec<IpAddr> {
         .collect()
 }
 
-fn benches(criterion: &mut Criterion) {
+fn benches(criterion: &mut Criterion<CpuTime>) {
     let database = Database::built_in();
     let sets = [
         ("IPv4", addresses(&database, |bits| IpAddr::V4(Ipv4Addr::from_bits(bits)))),
@@ -46,5 +50,9 @@ fn benches(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(geo, benches);
+criterion_group! {
+    name = geo;
+    config = cpu_time::criterion();
+    targets = benches
+}
 criterion_main!(geo);

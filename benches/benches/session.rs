@@ -3,11 +3,15 @@
 // `criterion_group!` makes public functions.
 #![allow(missing_docs)]
 
+mod cpu_time;
+
 use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use mcphub_session::{Bind, Claims, InitParams, KeyRing, Nonce, Sealer, SecretKey, UpstreamId};
+
+use crate::cpu_time::CpuTime;
 
 /// What clients send: 200 to 500 bytes.
 const INIT_PARAMS: &str = r#"{"protocolVersion":"2025-11-25","capabilities":{"roots":{"listChanged":true},"sampling":{},"elicitation":{}},"clientInfo":{"name":"an-ordinary-client","title":"An ordinary client","version":"1.32.0"}}"#;
@@ -17,7 +21,7 @@ const NOW: u64 = 1_800_000_000;
 const JWT: &[u8] =
     b"Bearer eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJodHRwczovL2lkLmV4YW1wbGUiLCJzdWIiOiJzb21lYm9keSJ9.c2lnbmF0dXJl";
 
-fn benches(criterion: &mut Criterion) {
+fn benches(criterion: &mut Criterion<CpuTime>) {
     let key = |first: u8| {
         SecretKey::from_bytes(std::array::from_fn(|at| first.wrapping_add(at as u8))).expect("a key")
     };
@@ -52,5 +56,9 @@ fn benches(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(session, benches);
+criterion_group! {
+    name = session;
+    config = cpu_time::criterion();
+    targets = benches
+}
 criterion_main!(session);

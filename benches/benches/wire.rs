@@ -3,10 +3,14 @@
 // `criterion_group!` makes public functions.
 #![allow(missing_docs)]
 
+mod cpu_time;
+
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use mcphub_mcp::{ModernHeaders, era, peek};
+
+use crate::cpu_time::CpuTime;
 
 /// Nesting taken, as in the gateway.
 const DEPTH: usize = 64;
@@ -21,7 +25,7 @@ fn tool_call(bytes: usize) -> Vec<u8> {
     make(&"some words, ".repeat(bytes)[..bytes - make("").len()]).into_bytes()
 }
 
-fn benches(criterion: &mut Criterion) {
+fn benches(criterion: &mut Criterion<CpuTime>) {
     let mut group = criterion.benchmark_group("era decision");
     for header in [None, Some("2025-11-25"), Some("2026-07-28")] {
         group.bench_function(header.unwrap_or("no header"), |bencher| {
@@ -51,5 +55,9 @@ fn benches(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(wire, benches);
+criterion_group! {
+    name = wire;
+    config = cpu_time::criterion();
+    targets = benches
+}
 criterion_main!(wire);

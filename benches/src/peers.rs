@@ -149,6 +149,19 @@ impl Peer {
         Some([program].into_iter().chain(filled).collect())
     }
 
+    /// The command as a reader would type it, with the committed configuration.
+    #[must_use]
+    pub fn described(&self, site: &Site) -> Option<String> {
+        let launch = self.launch.as_ref()?;
+        let config = format!("benches/peers/{}", launch.config);
+        let words = launch.arguments.iter().map(|argument| {
+            let word = argument.replace("{config}", &config).replace("{scratch}", "SCRATCH");
+            if word.contains(' ') { format!("'{word}'") } else { word }
+        });
+        let words: Vec<String> = words.collect();
+        Some(format!("taskset -c {} {} {}", site.proxy_core, launch.program, words.join(" ")))
+    }
+
     /// The first line that the program says about its version.
     #[must_use]
     pub fn version(&self, site: &Site) -> Option<String> {
@@ -283,5 +296,13 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn the_gateways_configuration_has_no_mistakes() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/edge.toml");
+        let loaded = mcphub_conf::load(&file, &|_| None).expect("no mistakes");
+        let settings = loaded.settings;
+        assert!(!settings.log.access && settings.gateway.threads.get() == 1, "not what the peers do");
     }
 }

@@ -263,7 +263,7 @@ fn circumstances(site: &Site, settings: &Settings, all: &[Series], invocation: &
     }
     for peer in PEERS.iter().filter(|peer| peer.launch.is_some()) {
         let version = peer.version(site).unwrap_or_else(|| "not found, not measured".to_owned());
-        let command = peer.command(site).map_or(String::new(), |argv| format!("<br>`{}`", argv.join(" ")));
+        let command = peer.described(site).map_or(String::new(), |command| format!("<br>`{command}`"));
         let _ = writeln!(out, "| {} | {version}{command} |", peer.name);
     }
     out

@@ -138,7 +138,7 @@ impl Stage<'_> {
         command
             .args(["-c", &self.site.load_core.to_string(), &this_program()?, "load"])
             .args(["--target", &started.peer.address().to_string()])
-            .args(["--case", &case_name(case)])
+            .args(["--case", &case.name()])
             .args(["--connections", &connections.to_string()])
             .args(["--warmup", &WARMUP.to_string()])
             .args(["--window", &self.settings.seconds.to_string()])
@@ -158,10 +158,6 @@ impl Stage<'_> {
 fn this_program() -> Result<String> {
     let path = std::env::current_exe().context("finding this program")?;
     Ok(path.to_string_lossy().into_owned())
-}
-
-fn case_name(case: Case) -> String {
-    clap::ValueEnum::to_possible_value(&case).map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
 fn brief(run: &Run) -> String {

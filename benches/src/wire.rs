@@ -66,6 +66,12 @@ impl Case {
         matches!(self, Case::SseLegacy | Case::SseModern)
     }
 
+    /// The name on the command line.
+    #[must_use]
+    pub fn name(self) -> String {
+        clap::ValueEnum::to_possible_value(&self).map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
     /// The heading in the report.
     #[must_use]
     pub fn title(self) -> &'static str {

@@ -172,8 +172,16 @@ fn find_edge(built: &Path) -> Option<PathBuf> {
 }
 
 fn invocation(settings: &Settings) -> String {
-    format!(
-        "make bench ROUNDS={} SECONDS_PER_RUN={} CONNECTIONS={}",
+    let mut out = format!(
+        "ROUNDS={} SECONDS_PER_RUN={} CONNECTIONS={} make bench",
         settings.rounds, settings.seconds, settings.connections
-    )
+    );
+    if settings.cases != Case::ALL {
+        let names = settings.cases.iter().map(|case| case.name());
+        out.insert_str(0, &format!("CASES={} ", names.collect::<Vec<_>>().join(",")));
+    }
+    if !settings.peers.is_empty() {
+        out.insert_str(0, &format!("PEERS='{}' ", settings.peers.join(",")));
+    }
+    out
 }
