@@ -76,7 +76,8 @@ pub enum Failure<'a> {
         /// What is wrong; see [`crate::HeaderFlaw`]'s messages.
         detail: &'a str,
     },
-    /// A protocol version that is not carried.
+    /// A protocol version that is not carried. Read the body first, so that the answer has its id: clients that probe
+    /// wait for it.
     VersionUnsupported {
         /// What the client asked for.
         requested: &'a str,

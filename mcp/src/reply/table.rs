@@ -130,11 +130,12 @@ impl Failure<'_> {
         }
     }
 
-    /// The JSON-RPC code. The modern codes mean nothing to a legacy client, or something else.
+    /// The JSON-RPC code. A mirrored header means nothing to a legacy client, nor does its code; an unknown version has
+    /// no era, and its code is what tells a modern client to try another version.
     #[must_use]
     pub fn code(&self, scope: Scope) -> i32 {
         match self.row().1 {
-            HEADER_MISMATCH | VERSION_UNSUPPORTED if scope != Scope::Modern => INVALID_REQUEST,
+            HEADER_MISMATCH if scope != Scope::Modern => INVALID_REQUEST,
             code => code,
         }
     }

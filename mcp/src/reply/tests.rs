@@ -82,7 +82,7 @@ fn the_clients_own_mistakes_keep_their_status() {
 }
 
 #[test]
-fn modern_codes_are_for_modern_requests() {
+fn modern_codes_are_for_those_who_know_them() {
     let unsupported = Failure::VersionUnsupported { requested: "1999-01-01", supported: &SUPPORTED };
     let answer = answer(&unsupported, Scope::Modern, Asked::One(id()));
     assert_eq!(answer.status, 400);
@@ -100,8 +100,10 @@ fn modern_codes_are_for_modern_requests() {
         },
     });
     assert_eq!(serde_json::from_slice::<Value>(&answer.body).unwrap(), expected);
-    assert_eq!(unsupported.code(Scope::Legacy), -32600);
+    // The version decides the era; an unknown one has none, and the client must hear which there are.
+    assert_eq!(unsupported.code(Scope::Legacy), -32022);
     assert_eq!(Failure::HeaderMismatch { detail: "" }.code(Scope::Modern), -32020);
+    assert_eq!(Failure::HeaderMismatch { detail: "" }.code(Scope::Legacy), -32600);
     // A client that speaks both eras falls back on anything but a modern code.
     assert_eq!(Failure::EraNotServed { supported: &[] }.code(Scope::Modern), -32600);
 }
