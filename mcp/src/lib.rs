@@ -11,7 +11,7 @@
 //!
 //! | module | question |
 //! |---|---|
-//! | [`era`] | legacy or modern, from one header |
+//! | [`mod@era`] | legacy or modern, from one header |
 //! | [`headers`] | modern: what may be routed on without reading the body |
 //! | [`envelope`] | legacy: request, notification, answer or batch; its id, method and target |
 //! | [`methods`] | may it be repeated, and what is it called in a metric |
