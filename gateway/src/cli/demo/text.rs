@@ -112,10 +112,10 @@ pub(super) fn modern(url: &str) -> String {
 /// A handshake of the legacy era, then one `tools/call` in its session.
 pub(super) fn legacy(url: &str) -> String {
     format!(
-        r#"  MCP="curl -s {url} -H Content-Type:application/json -H Accept:application/json,text/event-stream"
-  SESSION=$($MCP -D - -o /dev/null -d '{{"jsonrpc":"2.0","id":1,"method":"initialize","params":{{"protocolVersion":"2025-11-25","capabilities":{{}},"clientInfo":{{"name":"curl","version":"1"}}}}}}' | tr -d '\r' | sed -n 's/^mcp-session-id: *//Ip')
-  MCP="$MCP -H MCP-Protocol-Version:2025-11-25 -H Mcp-Session-Id:$SESSION"
-  $MCP -d '{{"jsonrpc":"2.0","method":"notifications/initialized"}}'
-  $MCP -d '{{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{{"name":"whoami","arguments":{{}}}}}}'"#
+        r#"  mcp() {{ curl -s {url} -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' "$@"; }}
+  SESSION=$(mcp -D - -o /dev/null -d '{{"jsonrpc":"2.0","id":1,"method":"initialize","params":{{"protocolVersion":"2025-11-25","capabilities":{{}},"clientInfo":{{"name":"curl","version":"1"}}}}}}' | tr -d '\r' | grep -i '^mcp-session-id:' | cut -d ' ' -f 2)
+  mcps() {{ mcp -H 'MCP-Protocol-Version: 2025-11-25' -H "Mcp-Session-Id: $SESSION" "$@"; }}
+  mcps -d '{{"jsonrpc":"2.0","method":"notifications/initialized"}}'
+  mcps -d '{{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{{"name":"whoami","arguments":{{}}}}}}'"#
     )
 }
