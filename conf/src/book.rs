@@ -82,7 +82,9 @@ impl<'a> Book<'a> {
     pub(crate) fn syntax(&self, place: &Place, what: &str, remedy: &str) {
         let room = FINDINGS_MAX.saturating_sub(1);
         self.findings.borrow_mut().truncate(room);
-        self.add(Severity::Mistake, place, what.to_owned(), remedy.to_owned(), true);
+        let line = self.text[self.starts[self.line_of(place.span.start) - 1]..].lines().next().unwrap_or("");
+        let secret = line.split_once('=').is_some_and(|(key, _)| crate::reader::looks_secret(key));
+        self.add(Severity::Mistake, place, what.to_owned(), remedy.to_owned(), !secret);
     }
 
     /// The file can be used, but probably does not say what was meant.
@@ -114,7 +116,7 @@ impl<'a> Book<'a> {
     /// Everything found, in the order of the file.
     pub(crate) fn close(self) -> Report {
         let mut findings = self.findings.into_inner();
-        findings.sort_by(|a, b| (a.line, a.column).cmp(&(b.line, b.column)));
+        findings.sort_by_key(|finding| (finding.line, finding.column));
         findings.dedup();
         let untold = self.untold.get();
         if untold > 0 {

@@ -1,11 +1,10 @@
 //! What may stand under a key: one value, a list, a table. Each kind reads itself and describes itself to
 //! editors from the same rule, so that the two cannot differ.
 
-use crate::book::{Place, join};
-use crate::reader::{At, Section, TableReader, type_name};
+use crate::book::Place;
+use crate::reader::{At, TableReader, type_name};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::json;
-use std::fmt;
 use toml::de::DeValue;
 
 /// Why a value is not what its key asks for.
@@ -27,6 +26,9 @@ impl Wrong {
         Self::new(format!("{} stands where {wanted} belongs", type_name(value)), format!("write {example}"))
     }
 }
+
+/// How a message about a number beyond its range ends.
+pub(crate) const OUT_OF_RANGE: &str = "is out of range";
 
 /// One value as people write it.
 pub(crate) trait Value: Sized + Clone {
@@ -68,7 +70,7 @@ impl<V: Value> Bounds<V> {
         if (self.holds)(&self.min, value, &self.max) {
             return Ok(());
         }
-        let what = format!("{} is out of range", plain(&value.show()));
+        let what = format!("{} {OUT_OF_RANGE}", plain(&value.show()));
         Err(Wrong::new(what, format!("write {}", self.text())))
     }
 
@@ -137,13 +139,20 @@ fn read_value<V: Value>(
     Some(read_at(table, value, place, bounds))
 }
 
-fn read_at<V: Value>(
+pub(crate) fn read_at<V: Value>(
     table: &TableReader<'_>,
     value: &DeValue<'_>,
     place: Place,
     bounds: Option<&Bounds<V>>,
 ) -> Result<At<V>, Place> {
-    let read = V::read(value).and_then(|v| match bounds {
+    let read = V::read(value).map_err(|wrong| match bounds {
+        // Too large for the type is first of all too large for the key.
+        Some(bounds) if wrong.what.ends_with(OUT_OF_RANGE) => {
+            Wrong { remedy: format!("write {}", bounds.text()), ..wrong }
+        }
+        _ => wrong,
+    });
+    let read = read.and_then(|v| match bounds {
         Some(bounds) => bounds.check(&v).map(|()| v),
         None => Ok(v),
     });
@@ -201,7 +210,7 @@ impl<V: Value> Field for Option<At<V>> {
         match (read_value(table, key, rule.bounds.as_ref()), rule.example) {
             (Some(read), _) => read.ok(),
             (None, Some(example)) => {
-                table.book.mistake(&table.place.below(key), MISSING, format!("write {example}"));
+                table.missing(key, example);
                 None
             }
             (None, None) => None,
@@ -213,9 +222,6 @@ impl<V: Value> Field for Option<At<V>> {
         Property { schema, required: rule.example.is_some() }
     }
 }
-
-/// What is said of a key that must be there. Not concluded from a file with syntax errors.
-pub(crate) const MISSING: &str = "missing";
 
 /// A list of values.
 #[derive(Debug, Clone)]
@@ -266,7 +272,7 @@ impl<V: Value> Field for List<V> {
     fn read(table: &TableReader<'_>, key: &'static str, rule: Self::Rule) -> Self {
         let Some((value, place)) = table.get(key) else {
             if let Some(example) = rule.example {
-                table.book.mistake(&table.place.below(key), MISSING, format!("write {example}"));
+                table.missing(key, example);
             }
             let stand_in = |value| At { value, place: table.place.below(key), sound: true, written: false };
             let items = rule.default.into_iter().map(stand_in).collect();
@@ -301,188 +307,5 @@ impl<V: Value> Field for List<V> {
             schema.insert("default".into(), json!(shown));
         }
         Property { schema, required: rule.example.is_some() }
-    }
-}
-
-/// A table, read with its defaults where it is left out.
-pub(crate) struct Table;
-
-/// A table under `key`, `None` where it is left out or not a table.
-fn read_table<S: Section>(table: &TableReader<'_>, key: &str) -> Option<S> {
-    let (value, place) = table.get(key)?;
-    match value {
-        DeValue::Table(inner) => Some(TableReader::new(table.book, place, Some(inner)).section()),
-        DeValue::Array(list) if list.iter().any(|item| item.get_ref().is_table()) => {
-            table.book.mistake(&place, "there is only one of this table", format!("write [{key}]"));
-            None
-        }
-        other => {
-            let wrong = Wrong::typed(other, "a table", &format!("[{key}] and its keys on lines below"));
-            table.book.mistake(&place, wrong.what, wrong.remedy);
-            None
-        }
-    }
-}
-
-/// A section that may be left out.
-#[derive(Debug)]
-pub(crate) struct Maybe<S>(pub(crate) Option<S>);
-
-impl<S: Section> Field for Maybe<S> {
-    type Rule = Table;
-
-    fn read(table: &TableReader<'_>, key: &'static str, _: Table) -> Self {
-        Self(read_table(table, key))
-    }
-
-    fn property(_: Table, generator: &mut SchemaGenerator) -> Property {
-        Property { schema: generator.subschema_for::<S>(), required: false }
-    }
-}
-
-/// A section that is read with its defaults where it is left out.
-#[derive(Debug)]
-pub(crate) struct Sub<S>(pub(crate) S);
-
-impl<S: Section> Field for Sub<S> {
-    type Rule = Table;
-
-    fn read(table: &TableReader<'_>, key: &'static str, _: Table) -> Self {
-        let absent =
-            || TableReader::new(table.book, Place { key: key.to_owned(), span: 0..0 }, None).section();
-        Self(read_table(table, key).unwrap_or_else(absent))
-    }
-
-    fn property(_: Table, generator: &mut SchemaGenerator) -> Property {
-        Property { schema: generator.subschema_for::<S>(), required: false }
-    }
-}
-
-/// A list of tables: `[[key]]`.
-#[derive(Debug)]
-pub(crate) struct Tables<S> {
-    pub(crate) items: Vec<S>,
-}
-
-/// What is asked of a list of tables.
-pub(crate) enum TablesRule {
-    /// It may be left out.
-    AnyNumber,
-    /// At least one must be there; the text says what to write.
-    AtLeastOne(&'static str),
-}
-
-impl<S: Section> Field for Tables<S> {
-    type Rule = TablesRule;
-
-    fn read(table: &TableReader<'_>, key: &'static str, rule: TablesRule) -> Self {
-        let none = Self { items: Vec::new() };
-        let Some((value, place)) = table.get(key) else {
-            if let TablesRule::AtLeastOne(example) = rule {
-                table.book.mistake(&table.place.below(key), MISSING, format!("write {example}"));
-            }
-            return none;
-        };
-        let full = &place.key;
-        match value {
-            DeValue::Array(list) if list.is_empty() => {
-                if let TablesRule::AtLeastOne(example) = rule {
-                    table.book.mistake(&place, "an empty list", format!("write {example}"));
-                }
-                none
-            }
-            DeValue::Array(list) => {
-                let items = list.iter().enumerate().filter_map(|(index, item)| {
-                    let place = Place { key: format!("{full}[{index}]"), span: item.span() };
-                    if let DeValue::Table(inner) = item.get_ref() {
-                        return Some(TableReader::new(table.book, place, Some(inner)).section());
-                    }
-                    let wrong = Wrong::typed(item.get_ref(), "a table", &format!("[[{full}]]"));
-                    table.book.mistake(&place, wrong.what, wrong.remedy);
-                    None
-                });
-                Self { items: items.collect() }
-            }
-            DeValue::Table(inner) => {
-                table.book.mistake(&place, "there may be several of this table", format!("write [[{full}]]"));
-                let first = Place { key: format!("{full}[0]"), span: place.span };
-                Self { items: vec![TableReader::new(table.book, first, Some(inner)).section()] }
-            }
-            other => {
-                let wrong = Wrong::typed(other, "a list of tables", &format!("[[{full}]]"));
-                table.book.mistake(&place, wrong.what, wrong.remedy);
-                none
-            }
-        }
-    }
-
-    fn property(rule: TablesRule, generator: &mut SchemaGenerator) -> Property {
-        let mut schema = json_schema!({ "type": "array", "items": generator.subschema_for::<S>() });
-        let required = matches!(rule, TablesRule::AtLeastOne(_));
-        if required {
-            schema.insert("minItems".into(), json!(1));
-        }
-        Property { schema, required }
-    }
-}
-
-/// A table whose keys are names people choose.
-#[derive(Debug)]
-pub(crate) struct Named<N, S> {
-    pub(crate) items: Vec<(At<N>, S)>,
-    /// False where the table is missing or something in it was wrong.
-    pub(crate) sound: bool,
-}
-
-/// At least one entry must be there; the text says what to write.
-pub(crate) struct NamedRule(pub(crate) &'static str);
-
-impl<N: Value + fmt::Debug, S: Section> Field for Named<N, S> {
-    type Rule = NamedRule;
-
-    fn read(table: &TableReader<'_>, key: &'static str, NamedRule(example): NamedRule) -> Self {
-        let mut named = Self { items: Vec::new(), sound: false };
-        let Some((value, place)) = table.get(key) else {
-            table.book.mistake(&table.place.below(key), MISSING, format!("write {example}"));
-            return named;
-        };
-        let DeValue::Table(inner) = value else {
-            let wrong = Wrong::typed(value, "a table", example);
-            table.book.mistake(&place, wrong.what, wrong.remedy);
-            return named;
-        };
-        if inner.is_empty() {
-            table.book.mistake(&place, "an empty table", format!("write {example}"));
-            return named;
-        }
-        named.sound = true;
-        for (name, value) in inner {
-            let text = name.get_ref();
-            let key_place = Place { key: join(&place.key, text), span: name.span() };
-            let name = read_at::<N>(table, &DeValue::String(text.clone()), key_place.clone(), None);
-            let below = Place { span: value.span(), ..key_place };
-            let DeValue::Table(inner) = value.get_ref() else {
-                let wrong = Wrong::typed(value.get_ref(), "a table", example);
-                table.book.mistake(&below, wrong.what, wrong.remedy);
-                named.sound = false;
-                continue;
-            };
-            let section = TableReader::new(table.book, below, Some(inner)).section();
-            match name {
-                Ok(name) => named.items.push((name, section)),
-                Err(_) => named.sound = false,
-            }
-        }
-        named
-    }
-
-    fn property(_: NamedRule, generator: &mut SchemaGenerator) -> Property {
-        let schema = json_schema!({
-            "type": "object",
-            "minProperties": 1,
-            "propertyNames": N::describe(),
-            "additionalProperties": generator.subschema_for::<S>(),
-        });
-        Property { schema, required: true }
     }
 }

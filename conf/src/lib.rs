@@ -12,7 +12,6 @@
 //! and databases. It prints nothing and decides no exit code.
 
 mod book;
-mod countries;
 mod diff;
 mod field;
 mod load;
@@ -23,6 +22,7 @@ mod section;
 pub mod settings;
 mod site;
 mod suggest;
+mod tables;
 mod units;
 mod value;
 

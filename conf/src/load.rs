@@ -1,7 +1,7 @@
 //! From a file or a text to settings, or to everything that is wrong with it.
 
 use crate::book::{Book, Place};
-use crate::field::MISSING;
+use crate::reader::MISSING;
 use crate::report::Report;
 use crate::site::{self, Site};
 use crate::{Env, Loaded, Revision, raw};
@@ -96,33 +96,38 @@ fn report_syntax(book: &Book<'_>, errors: &[toml::de::Error]) {
         finding.what != MISSING && !broken_tables.contains(&table_of(line))
     });
     let mut told = BTreeSet::new();
+    let mut last = (0, "");
     for error in errors {
         let span = error.span().unwrap_or(0..0);
-        if told.len() < SYNTAX_MAX && told.insert(book.line_of(span.start)) {
+        let line = book.line_of(span.start);
+        // An array left open makes the same error of each line that follows.
+        let same = line <= last.0 + 1 && error.message() == last.1;
+        last = (line, error.message());
+        if !same && told.len() < SYNTAX_MAX && told.insert(line) {
             let place = Place { key: String::new(), span };
-            book.syntax(&place, error.message(), remedy(error.message()));
+            let (what, remedy) = explain(error.message());
+            book.syntax(&place, what, &remedy);
         }
     }
 }
 
-/// What to do about the syntax errors that people make.
-fn remedy(message: &str) -> &'static str {
-    let starts = |start: &str| message.starts_with(start);
-    if starts("string values must be quoted") {
-        "write text in quotes: \"…\""
-    } else if starts("duplicate key") {
-        "keep one of the two"
-    } else if starts("missing value") {
-        "write a value after `=`"
-    } else if message.contains("recur") {
-        "nest less deeply"
-    } else if starts("key with no value") {
-        "write key = value"
-    } else if starts("cannot extend") || message.contains("non-table") {
-        "give it another name, or keep one of the two"
-    } else {
-        "mend the TOML syntax here first"
-    }
+/// What is wrong with the TOML and what to do about it, from the parser's words `WHAT, expected THIS`.
+fn explain(message: &str) -> (&str, String) {
+    let (what, expected) = message.split_once(", expected ").unwrap_or((message, ""));
+    let remedy = match what {
+        "string values must be quoted" => "write text in quotes: \"…\"",
+        "duplicate key" => "keep one of the two",
+        "missing value" => "write a value after `=`",
+        "key with no value" => "write key = value",
+        "missing comma between array elements" => "write `,` before this, or close the list with `]`",
+        "unexpected `=` in array" => "close the list above with `]`",
+        "invalid unquoted key" => "write letters, digits, `-` and `_`, or put the key in quotes",
+        "invalid basic string" => "close the string with `\"`",
+        _ if what.contains("recur") => "nest less deeply",
+        _ if expected.is_empty() || expected == "nothing" => "mend the TOML syntax here first",
+        _ => return (what, format!("write {}", expected.replace(", ", " or "))),
+    };
+    (what, remedy.to_owned())
 }
 
 fn too_large(file: &str) -> Report {

@@ -2,7 +2,11 @@
 
 use crate::book::{Book, Place, join};
 use crate::suggest::{nearest, one_of};
+use std::cell::RefCell;
 use toml::de::{DeTable, DeValue};
+
+/// What is said of a key that must be there. Not concluded from a file with syntax errors.
+pub(crate) const MISSING: &str = "missing";
 
 /// A value with its place in the file.
 #[derive(Debug, Clone)]
@@ -42,12 +46,37 @@ pub(crate) struct TableReader<'a> {
     pub(crate) book: &'a Book<'a>,
     pub(crate) place: Place,
     table: Option<&'a DeTable<'a>>,
+    /// The remedies for unknown keys: what they say was meant is not missing as well.
+    remedies: RefCell<Vec<String>>,
+    /// Nothing is missing here: the table itself seems to stand under another name.
+    forgiving: bool,
 }
 
 impl<'a> TableReader<'a> {
     /// `table` at `place`; `None` reads as an empty table.
     pub(crate) fn new(book: &'a Book<'a>, place: Place, table: Option<&'a DeTable<'a>>) -> Self {
-        Self { book, place, table }
+        Self { book, place, table, remedies: RefCell::default(), forgiving: false }
+    }
+
+    /// The table `key`, which is left out or not a table.
+    pub(crate) fn absent(&self, key: &str) -> Self {
+        let place = Place { key: join(&self.place.key, key), span: 0..0 };
+        Self { forgiving: self.is_meant(key), ..Self::new(self.book, place, None) }
+    }
+
+    /// A mistake that `key` is missing, unless an unknown key stands for it.
+    pub(crate) fn missing(&self, key: &str, example: &str) {
+        if !self.forgiving && !self.is_meant(key) {
+            self.book.mistake(&self.place.below(key), MISSING, format!("write {example}"));
+        }
+    }
+
+    fn is_meant(&self, key: &str) -> bool {
+        let word = format!("`{key}`");
+        self.remedies
+            .borrow()
+            .iter()
+            .any(|remedy| remedy.starts_with("did you mean") && remedy.contains(&word))
     }
 
     /// The value under `key` and its place.
@@ -92,11 +121,12 @@ impl<'a> TableReader<'a> {
         } else {
             self.book.mistake(place, what, remedy);
         }
+        self.remedies.borrow_mut().push(remedy.to_owned());
     }
 }
 
 /// Whether a misspelt key may have a secret for its value.
-fn looks_secret(name: &str) -> bool {
+pub(crate) fn looks_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     ["tok", "secret", "pass", "key", "cred", "auth"].iter().any(|part| name.contains(part))
 }

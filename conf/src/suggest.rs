@@ -16,8 +16,9 @@ pub(crate) fn nearest<'k>(written: &str, known: impl IntoIterator<Item = &'k str
             if written.len() >= 4 && word_plain.split('_').any(|part| part == written) {
                 nearness = nearness.max(0.85);
             }
+            let slips = if written.len() >= 4 { 2 } else { 1 };
             // Letters moved or dropped count for more than a shared beginning.
-            if strsim::osa_distance(&written, &word_plain) <= 2 && written.len() >= 4 {
+            if written.len() >= 3 && strsim::osa_distance(&written, &word_plain) <= slips {
                 nearness += 0.1;
             }
             (nearness, word)

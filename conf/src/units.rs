@@ -87,7 +87,8 @@ impl Units {
 
     /// `amount` of the base in the largest unit that divides it.
     pub(crate) fn show(&self, amount: u64) -> String {
-        let whole = self.units.iter().rev().find(|(_, factor)| amount >= *factor && amount % factor == 0);
+        let whole =
+            self.units.iter().rev().find(|(_, factor)| amount >= *factor && amount.is_multiple_of(*factor));
         match (whole, self.units.first()) {
             (Some((unit, factor)), _) => format!("{}{unit}", amount / factor),
             (None, Some((unit, factor))) if *factor > 1 && amount > 0 => {

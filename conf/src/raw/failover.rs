@@ -16,9 +16,11 @@ section! {
         /// Largest share of the hubs that may be drained or ejected at once.
         max_out: At<Share> = default(Share::saturating(500)).within(Share::NONE, Share::FULL),
         /// Longest time a draining hub keeps its sessions; what is left then moves.
-        drain_deadline: At<Duration> = default(Duration::from_secs(60)).within(Duration::ZERO, Duration::from_secs(86_400)),
+        drain_deadline: At<Duration> =
+            default(Duration::from_secs(60)).within(Duration::ZERO, Duration::from_secs(86_400)),
         /// Time over which a hub that came back regains its full weight.
-        slow_start: At<Duration> = default(Duration::from_secs(30)).within(Duration::ZERO, Duration::from_secs(3_600)),
+        slow_start: At<Duration> =
+            default(Duration::from_secs(30)).within(Duration::ZERO, Duration::from_secs(3_600)),
     }
     instead {}
 }

@@ -10,7 +10,8 @@ use crate::value::DatabaseText;
 section! {
     /// How an address becomes a place.
     RawGeo {
-        /// "built-in" is the country file that ships with the gateway; else the path of a file in MaxMind's format. The file is watched and swapped whole.
+        /// "built-in" is the country file that ships with the gateway; else the path of a file in MaxMind's
+        /// format. The file is watched and swapped whole.
         database: At<DatabaseText> = default(DatabaseText::BuiltIn),
     }
     instead {

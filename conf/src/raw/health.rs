@@ -14,9 +14,11 @@ section! {
         /// How a hub is asked: a plain MCP request, an HTTP GET, or a TCP connection.
         probe: At<ProbeKind> = default(ProbeKind::Mcp),
         /// Time between two probes of one hub.
-        interval: At<Duration> = default(Duration::from_secs(2)).within(Duration::from_millis(50), Duration::from_secs(600)),
+        interval: At<Duration> =
+            default(Duration::from_secs(2)).within(Duration::from_millis(50), Duration::from_secs(600)),
         /// Longest wait for an answer; not above interval.
-        timeout: At<Duration> = default(Duration::from_secs(1)).within(Duration::from_millis(10), Duration::from_secs(60)),
+        timeout: At<Duration> =
+            default(Duration::from_secs(1)).within(Duration::from_millis(10), Duration::from_secs(60)),
         /// Failures in a row that take a hub out.
         failover_threshold: At<u32> = default(3).within(1, 100),
         /// Successes in a row that bring it back.

@@ -23,7 +23,8 @@ section! {
         location: Option<At<LocationName>> = required("location = \"…\", one of [locations]"),
         /// Its MCP endpoint: http or https, without credentials, query or fragment.
         url: Option<At<HubUrl>> = required("url = \"http://127.0.0.1:3001/mcp\""),
-        /// How much it takes beside its peers; only the ratio matters. To take a hub out of service, drain it.
+        /// How much it takes beside its peers; only the ratio matters. To take a hub out of service, drain
+        /// it.
         weight: At<u32> = default(100).within(1, 1000),
         /// The protocol eras it serves; learned by probing where left out.
         eras: List<Era> = optional_list(),
@@ -117,7 +118,7 @@ fn check_unique(raw: &[RawHub], site: &Site<'_>) {
                 site.book.warning(
                     &at.place,
                     what,
-                    "one hub should stand once: failover between the two is none",
+                    "list each hub once: failing over from it to itself helps nobody",
                 );
             }
             urls.entry(url).or_insert(at);
@@ -128,7 +129,7 @@ fn check_unique(raw: &[RawHub], site: &Site<'_>) {
 /// All hubs of one fleet should serve the same eras: a session of the one cannot move to the other.
 fn check_eras(raw: &[RawHub], site: &Site<'_>) {
     let set = |list: &List<Era>| list.items.iter().fold(EraSet::NONE, |set, at| set.with(at.value));
-    let mut given = raw.iter().filter(|hub| hub.eras.place.is_some() && hub.eras.sound);
+    let mut given = raw.iter().filter(|hub| !hub.eras.items.is_empty() && hub.eras.sound);
     let Some(first) = given.next() else { return };
     for hub in given {
         if let (true, Some(place)) = (set(&hub.eras) != set(&first.eras), &hub.eras.place) {

@@ -34,7 +34,8 @@ section! {
         header_deadline: At<Duration> = default(secs(10)).within(ms(100), secs(300)),
         /// End of a request's head to the end of its body.
         body_deadline: At<Duration> = default(secs(30)).within(ms(100), secs(3_600)),
-        /// A client connection without a request for this long is closed. Keep it longer than clients keep idle connections (reqwest: 90 s), or a request may meet the closing.
+        /// A client connection without a request for this long is closed. Keep it longer than clients keep
+        /// idle connections (reqwest: 90 s), or a request may meet the closing.
         keepalive_idle: At<Duration> = default(secs(120)).within(ms(100), secs(3_600)),
         /// Longest wait for a client to take bytes.
         write_deadline: At<Duration> = default(secs(60)).within(ms(100), secs(3_600)),

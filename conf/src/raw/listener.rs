@@ -2,11 +2,12 @@
 
 use super::gateway::{RawAdmin, is_loopback};
 use crate::book::Place;
-use crate::field::{List, Maybe, Table, any_number, default, optional_list, required};
+use crate::field::{List, any_number, default, optional_list, required};
 use crate::reader::At;
 use crate::section::section;
 use crate::settings::{AllowedHost, AllowedHosts, ListenerSettings, ProxyProtocol, TlsSettings};
 use crate::site::Site;
+use crate::tables::{Maybe, Table};
 use crate::value::{HostEntry, Origin, UrlPath};
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
@@ -19,13 +20,17 @@ section! {
         address: Option<At<SocketAddr>> = required("address = \"127.0.0.1:8080\""),
         /// The MCP endpoint; everything below it is passed on to the hub.
         path: At<UrlPath> = default(UrlPath("/mcp".to_owned())),
-        /// Networks of the proxies in front of this listener, whose X-Forwarded-For, Forwarded and PROXY header are believed.
+        /// Networks of the proxies in front of this listener, whose X-Forwarded-For, Forwarded and PROXY
+        /// header are believed.
         trusted_proxies: List<IpNet> = any_number(),
-        /// Whether a PROXY protocol header (version 1 or 2) opens a connection; believed from trusted_proxies only. A change needs a restart.
+        /// Whether a PROXY protocol header (version 1 or 2) opens a connection; believed from trusted_proxies
+        /// only. A change needs a restart.
         proxy_protocol: At<ProxyProtocol> = default(ProxyProtocol::Off),
-        /// The Host values that are served, with or without a port; ["*"] is any. On a loopback address it may be left out, and then means that address and localhost.
+        /// The Host values that are served, with or without a port; ["*"] is any. On a loopback address it
+        /// may be left out, and then means that address and localhost.
         allowed_hosts: List<HostEntry> = optional_list(),
-        /// The browsers' Origin values that are served. Empty: only requests without one, or of the same host.
+        /// The browsers' Origin values that are served. Empty: only requests without one, or of the same
+        /// host.
         allowed_origins: List<Origin> = any_number(),
         /// Certificate and key; cleartext where left out. Turning it on or off needs a restart.
         tls: Maybe<RawTls> = Table,

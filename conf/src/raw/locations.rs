@@ -1,9 +1,10 @@
 //! `[locations]`.
 
-use crate::field::{Named, required};
+use crate::field::required;
 use crate::reader::At;
 use crate::section::section;
-use crate::settings::Coordinates;
+use crate::tables::Named;
+use mcphub_geo::Coordinates;
 use mcphub_routing::LocationName;
 use std::collections::BTreeMap;
 
@@ -27,7 +28,7 @@ pub(super) fn lower(raw: &Named<LocationName, RawLocation>) -> Option<BTreeMap<L
     let lowered = raw.items.iter().map(|(name, location)| {
         let latitude = location.latitude.as_ref()?.value;
         let longitude = location.longitude.as_ref()?.value;
-        Some((name.value.clone(), Coordinates { latitude, longitude }))
+        Some((name.value.clone(), Coordinates::new(latitude, longitude).ok()?))
     });
     lowered.collect()
 }

@@ -17,12 +17,12 @@ mod state;
 mod upstream;
 
 use crate::book::Place;
-use crate::field::{Named, NamedRule, Sub, Table, Tables, TablesRule};
 use crate::reader::TableReader;
 use crate::section::section;
 use crate::settings::Settings;
 use crate::site::Site;
 use crate::suggest::{nearest, one_of};
+use crate::tables::{Named, NamedRule, Sub, Table, Tables, TablesRule};
 use mcphub_routing::LocationName;
 use std::collections::BTreeSet;
 use toml::de::DeTable;
@@ -33,7 +33,8 @@ section! {
         /// Who this point of presence is.
         gateway: Sub<gateway::RawGateway> = Table,
         /// Where clients arrive and who they may be.
-        listener: Tables<listener::RawListener> = TablesRule::AtLeastOne("[[listener]] with address = \"127.0.0.1:8080\""),
+        listener: Tables<listener::RawListener> =
+            TablesRule::AtLeastOne("[[listener]] with address = \"127.0.0.1:8080\""),
         /// The operators' HTTP interface.
         admin: Sub<gateway::RawAdmin> = Table,
         /// Every place where hubs or this gateway stand, by name.

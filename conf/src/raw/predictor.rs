@@ -12,7 +12,8 @@ section! {
         /// No forecasts; forecasts that are shown and change nothing; forecasts that may drain a hub.
         mode: At<PredictorMode> = default(PredictorMode::Advise),
         /// How far ahead failure is forecast.
-        horizon: At<Duration> = default(Duration::from_secs(600)).within(Duration::from_secs(60), Duration::from_secs(86_400)),
+        horizon: At<Duration> =
+            default(Duration::from_secs(600)).within(Duration::from_secs(60), Duration::from_secs(86_400)),
     }
     instead {}
 }

@@ -3,8 +3,9 @@
 use crate::field::{List, default, default_list};
 use crate::reader::At;
 use crate::section::section;
-use crate::settings::{SessionBind, SessionSettings};
+use crate::settings::SessionSettings;
 use crate::site::Site;
+use mcphub_session::{Bind, KEYS_MAX};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,14 +15,19 @@ const DAY: u64 = 86_400;
 section! {
     /// Sealed session ids and their life.
     RawSession {
-        /// Key files: the first seals, all open. A missing one is created on the first start; points of presence that share sessions share them. Put a new key first, and drop an old one once max_age has passed.
+        /// Key files: the first seals, all open. A missing one is created on the first start; points of
+        /// presence that share sessions share them. Put a new key first, and drop an old one once max_age has
+        /// passed.
         key_files: List<PathBuf> = default_list(vec![PathBuf::from("session.key")]),
-        /// What of a client's credential a session is bound to: its subject (issuer and subject of a JWT, else the hash of the credential), the credential itself, or nothing.
-        bind: At<SessionBind> = default(SessionBind::Subject),
+        /// What of a client's credential a session is bound to: its subject (issuer and subject of a JWT,
+        /// else the hash of the credential), the credential itself, or nothing.
+        bind: At<Bind> = default(Bind::Subject),
         /// A session without a request in flight for this long ends.
-        idle_age: At<Duration> = default(Duration::from_secs(DAY)).within(Duration::from_secs(60), Duration::from_secs(365 * DAY)),
+        idle_age: At<Duration> =
+            default(Duration::from_secs(DAY)).within(Duration::from_secs(60), Duration::from_secs(365 * DAY)),
         /// A session older than this ends; not below idle_age.
-        max_age: At<Duration> = default(Duration::from_secs(30 * DAY)).within(Duration::from_secs(60), Duration::from_secs(365 * DAY)),
+        max_age: At<Duration> =
+            default(Duration::from_secs(30 * DAY)).within(Duration::from_secs(60), Duration::from_secs(365 * DAY)),
     }
     instead {
         "key" => "a secret is never written into the configuration", "write key_files = [\"session.key\"]", secret;
@@ -37,6 +43,10 @@ pub(super) fn lower(raw: &RawSession, site: &Site<'_>) -> SessionSettings {
             "an empty list: nothing could be sealed",
             "write key_files = [\"session.key\"]",
         );
+    }
+    if let (Some(place), true) = (&files.place, files.items.len() > KEYS_MAX) {
+        let what = format!("more than {KEYS_MAX} key files");
+        site.book.mistake(place, what, "drop those whose sessions are older than max_age");
     }
     let mut seen = BTreeSet::new();
     let key_files: Vec<_> = files.items.iter().map(|at| check_key_file(at, &mut seen, site)).collect();

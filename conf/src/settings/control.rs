@@ -1,6 +1,7 @@
 //! `[health]`, `[failover]`, `[predictor]`, `[session]`, `[state]`: the slow loop and what outlives a request.
 
 use mcphub_routing::Share;
+use mcphub_session::Bind;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -74,22 +75,11 @@ pub struct SessionSettings {
     /// The first seals, all open; not empty. Missing files are created by the gateway on its first start.
     pub key_files: Vec<PathBuf>,
     /// What of a client's credential a session is bound to.
-    pub bind: SessionBind,
+    pub bind: Bind,
     /// A session without a request in flight for this long ends.
     pub idle_age: Duration,
     /// A session older than this ends; never below `idle_age`.
     pub max_age: Duration,
-}
-
-/// What of a client's credential a session is bound to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SessionBind {
-    /// Issuer and subject of a JWT, else the hash of the credential.
-    Subject,
-    /// The hash of the credential.
-    Token,
-    /// Nothing: whoever holds the session id may use it.
-    None,
 }
 
 /// `[state]`. Any change needs a restart.

@@ -9,24 +9,25 @@ mod gateway;
 mod hub;
 mod limits;
 mod listener;
-mod names;
 mod routing;
 mod secret;
 mod upstream;
 
 pub use control::{
-    FailoverSettings, HealthSettings, PredictorMode, PredictorSettings, Probe, SessionBind, SessionSettings,
-    StateSettings,
+    FailoverSettings, HealthSettings, PredictorMode, PredictorSettings, Probe, SessionSettings, StateSettings,
 };
 pub use gateway::{AdminSettings, GatewaySettings, LogFormat, LogLevel, LogSettings, ShutdownSettings};
 pub use hub::{HubScheme, HubSettings, HubUrl};
 pub use limits::LimitSettings;
 pub use listener::{AllowedHost, AllowedHosts, ListenerSettings, ProxyProtocol, TlsSettings};
-pub use names::Coordinates;
-pub use routing::{ClientPlace, GeoDatabase, GeoSettings, ResidencyRule, RoutingSettings, Unplaced};
+pub use routing::{GeoDatabase, GeoSettings, RoutingSettings};
 pub use secret::Secret;
 pub use upstream::UpstreamSettings;
 
+/// What of a client's credential a session is bound to.
+pub use mcphub_session::Bind as SessionBind;
+
+use mcphub_geo::Coordinates;
 use mcphub_routing::LocationName;
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! `[routing]`, `[[routing.residency]]` and `[geo]`: how a hub is chosen for a client.
 
-use mcphub_routing::{Algorithm, LocationName};
-use std::collections::BTreeSet;
+use mcphub_geo::ResidencyRule;
+use mcphub_routing::Algorithm;
 use std::path::PathBuf;
 
 /// `[routing]`.
@@ -15,39 +15,9 @@ pub struct RoutingSettings {
     pub edge_radius_km: f64,
     /// Whether `readOnlyHint` and `idempotentHint` of this fleet's tools allow a request to be sent again.
     pub trust_tool_annotations: bool,
-    /// `[[routing.residency]]`, in the order of the file.
+    /// `[[routing.residency]]`, in the order of the file. Neither list of a rule is empty, each location has a
+    /// hub, and where several rules bind a country they have a location in common.
     pub residency: Vec<ResidencyRule>,
-}
-
-/// One `[[routing.residency]]`: these clients stay on hubs in these locations, whatever happens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ResidencyRule {
-    /// Whom it binds; not empty.
-    pub clients: Vec<ClientPlace>,
-    /// Where they may be served; not empty, each with at least one hub.
-    pub hubs_in: BTreeSet<LocationName>,
-    /// What becomes of a client whose place is not known.
-    pub unplaced: Unplaced,
-}
-
-/// One entry of a residency rule's `clients`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ClientPlace {
-    /// ISO 3166-1 alpha-2, upper case.
-    Country([u8; 2]),
-    /// `EU`: the member states of the European Union.
-    EuropeanUnion,
-    /// `continent:XX`: AF, AN, AS, EU, NA, OC or SA. Needs a database that knows continents.
-    Continent([u8; 2]),
-}
-
-/// What a residency rule says about a client that cannot be placed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unplaced {
-    /// It is refused: it might be one of those the rule binds.
-    Refuse,
-    /// The rule does not bind it.
-    Allow,
 }
 
 /// `[geo]`.

@@ -2,9 +2,11 @@
 
 use super::{quote, text};
 use crate::field::{Value, Wrong};
-use crate::settings::{LogFormat, LogLevel, PredictorMode, ProxyProtocol, SessionBind, Unplaced};
+use crate::settings::{LogFormat, LogLevel, PredictorMode, ProxyProtocol};
 use crate::suggest::{nearest, one_of};
+use mcphub_geo::Unplaced;
 use mcphub_routing::{Algorithm, Era, HubType};
+use mcphub_session::Bind;
 use schemars::{Schema, json_schema};
 use serde_json::json;
 use toml::de::DeValue;
@@ -64,7 +66,7 @@ choice!(ProxyProtocol: "off" => Off, "optional" => Optional, "required" => Requi
 choice!(Unplaced: "refuse" => Refuse, "allow" => Allow);
 choice!(ProbeKind: "mcp" => Mcp, "http" => Http, "tcp" => Tcp);
 choice!(PredictorMode: "off" => Off, "advise" => Advise, "act" => Act);
-choice!(SessionBind: "subject" => Subject, "token" => Token, "none" => None);
+choice!(Bind: "subject" => Subject, "token" => Token, "none" => None);
 choice!(Backend: "embedded" => Embedded, "nats" => Nats);
 choice!(LogFormat: "json" => Json, "text" => Text);
 choice!(LogLevel: "error" => Error, "warn" => Warn, "info" => Info, "debug" => Debug, "trace" => Trace);

@@ -1,7 +1,7 @@
 //! Counts, degrees, and numbers with a unit.
 
 use super::quote;
-use crate::field::{Value, Wrong};
+use crate::field::{OUT_OF_RANGE, Value, Wrong};
 use crate::units::{DISTANCE, SHARE, SIZE, TIME, Units};
 use mcphub_routing::Share;
 use schemars::{Schema, json_schema};
@@ -99,7 +99,7 @@ macro_rules! count {
             fn read(value: &DeValue<'_>) -> Result<Self, Wrong> {
                 whole_number(value).and_then(|n| {
                     Self::try_from(n).map_err(|_| {
-                        Wrong::new(format!("{n} is out of range"), format!("write 0 to {}", Self::MAX))
+                        Wrong::new(format!("{n} {OUT_OF_RANGE}"), format!("write 0 to {}", Self::MAX))
                     })
                 })
             }
@@ -120,7 +120,7 @@ count!(u16, u32, usize);
 fn whole_number(value: &DeValue<'_>) -> Result<i64, Wrong> {
     match value {
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
-            .map_err(|_| Wrong::new(format!("{number} is out of range"), "write a smaller number")),
+            .map_err(|_| Wrong::new(format!("{number} {OUT_OF_RANGE}"), "write a smaller number")),
         DeValue::Float(number) => {
             Err(Wrong::new(format!("{} is not a whole number", number.as_str()), "write a whole number"))
         }
