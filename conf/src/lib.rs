@@ -9,7 +9,7 @@
 //! whether the other named files can be read.
 //!
 //! **Does not know** Pingora, sockets, the clock, the running state, or what is inside keys, certificates
-//! and databases. It prints nothing and decides no exit code.
+//! (beyond the label of a PEM block) and databases. It prints nothing and decides no exit code.
 
 mod book;
 mod diff;
@@ -41,7 +41,8 @@ pub struct Loaded {
     pub settings: Settings,
     /// Warnings; never mistakes.
     pub warnings: Report,
-    /// Changes exactly when the settings or the contents of a certificate, key or token change.
+    /// Changes exactly when the settings or the contents of a certificate, key or token change. A session key
+    /// that comes into being counts as a change too: create missing ones, then load what is to be served.
     pub revision: Revision,
     /// Every file whose change should lead to a reload: the configuration itself (when loaded from a file),
     /// certificates, authorities, tokens, session keys and the geographic database. Some may not exist yet.

@@ -194,10 +194,10 @@ fn comment_above(text: &str, path: &str) -> String {
     let (section, key) = path.rsplit_once('.').unwrap_or(("", path));
     let lines: Vec<_> = text.lines().collect();
     let is_header = |line: &&str| *line == format!("[{section}]") || *line == format!("[[{section}]]");
-    let header = lines.iter().position(|line| is_header(line)).unwrap_or_else(|| panic!("no [{section}]"));
+    let header = lines.iter().position(is_header).unwrap_or_else(|| panic!("no [{section}]"));
     let opens = |line: &&str| line.strip_prefix("# ").unwrap_or(line).starts_with(&format!("{key} = "));
     // Keys of an inline table: what stands above the table is about them.
-    let end = lines[header..].iter().position(|line| opens(line)).map_or(header, |at| header + at);
+    let end = lines[header..].iter().position(&opens).map_or(header, |at| header + at);
     let start =
         lines[..end].iter().rposition(|line| !line.starts_with("# ") || opens(line)).map_or(0, |at| at + 1);
     lines[start..end].iter().map(|line| line.trim_start_matches("# ")).collect::<Vec<_>>().join(" ")

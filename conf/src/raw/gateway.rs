@@ -52,7 +52,7 @@ section! {
     }
     instead {
         "token" => "a secret is never written into the configuration",
-            "put it into a file and write token_file = \"admin.token\", or into a variable and write token_env = \"NAME\"", secret;
+            "write token_file = \"admin.token\", or token_env = \"NAME\" of a variable that holds it", secret;
         "password" => "a secret is never written into the configuration",
             "put a token into a file and write token_file = \"admin.token\"", secret;
         "secret" => "a secret is never written into the configuration",

@@ -1,4 +1,5 @@
-//! `[health]`, `[failover]`, `[predictor]`, `[session]`, `[state]`: the slow loop and what outlives a request.
+//! `[health]`, `[failover]`, `[predictor]`, `[session]`, `[state]`: the slow loop, and what outlives a
+//! request.
 
 use mcphub_routing::Share;
 use mcphub_session::Bind;
