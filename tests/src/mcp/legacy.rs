@@ -44,6 +44,12 @@ impl Legacy {
         Ok(client)
     }
 
+    /// A client of a session that exists already, or does not any more.
+    pub fn resume(peer: Peer, session: &str, version: &str) -> Self {
+        let (session, version) = (Some(session.to_owned()), version.to_owned());
+        Self { peer, session, version, server: Value::Null, next_id: 1 }
+    }
+
     fn fields(&self) -> Vec<(&str, &str)> {
         let mut fields = vec![ACCEPT, ("MCP-Protocol-Version", self.version.as_str())];
         fields.extend(self.session.as_deref().map(|id| ("Mcp-Session-Id", id)));

@@ -1,0 +1,80 @@
+//! An HTTP client for rmcp that remembers which session it was given and whether it ended it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use futures::stream::BoxStream;
+use http::{HeaderName, HeaderValue};
+use rmcp::model::ClientJsonRpcMessage;
+use rmcp::transport::streamable_http_client::{
+    SseError, StreamableHttpClient, StreamableHttpError, StreamableHttpPostResponse,
+};
+use sse_stream::Sse;
+
+/// What has passed by.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// The session id of the `initialize` answer.
+    pub(super) session: Option<String>,
+    /// Whether a DELETE succeeded.
+    pub(super) deleted: bool,
+}
+
+/// `reqwest`, as rmcp uses it by default, with a memory.
+#[derive(Debug, Clone)]
+pub(super) struct Recorder {
+    inner: reqwest::Client,
+    seen: Arc<Mutex<Seen>>,
+}
+
+impl Recorder {
+    pub(super) fn new(seen: Arc<Mutex<Seen>>) -> Self {
+        Self { inner: reqwest::Client::new(), seen }
+    }
+}
+
+type Failure = StreamableHttpError<reqwest::Error>;
+
+impl StreamableHttpClient for Recorder {
+    type Error = reqwest::Error;
+
+    async fn post_message(
+        &self,
+        uri: Arc<str>,
+        message: ClientJsonRpcMessage,
+        session_id: Option<Arc<str>>,
+        auth_header: Option<String>,
+        custom_headers: HashMap<HeaderName, HeaderValue>,
+    ) -> Result<StreamableHttpPostResponse, Failure> {
+        let answer = self.inner.post_message(uri, message, session_id, auth_header, custom_headers).await?;
+        if let StreamableHttpPostResponse::Json(_, Some(id)) | StreamableHttpPostResponse::Sse(_, Some(id)) =
+            &answer
+        {
+            self.seen.lock().expect("not poisoned").session = Some(id.clone());
+        }
+        Ok(answer)
+    }
+
+    async fn delete_session(
+        &self,
+        uri: Arc<str>,
+        session_id: Arc<str>,
+        auth_header: Option<String>,
+        custom_headers: HashMap<HeaderName, HeaderValue>,
+    ) -> Result<(), Failure> {
+        self.inner.delete_session(uri, session_id, auth_header, custom_headers).await?;
+        self.seen.lock().expect("not poisoned").deleted = true;
+        Ok(())
+    }
+
+    async fn get_stream(
+        &self,
+        uri: Arc<str>,
+        session_id: Option<Arc<str>>,
+        last_event_id: Option<String>,
+        auth_header: Option<String>,
+        custom_headers: HashMap<HeaderName, HeaderValue>,
+    ) -> Result<BoxStream<'static, Result<Sse, SseError>>, Failure> {
+        self.inner.get_stream(uri, session_id, last_event_id, auth_header, custom_headers).await
+    }
+}
