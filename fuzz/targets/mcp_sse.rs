@@ -10,9 +10,13 @@ fuzz_target!(|input: &[u8]| {
     let (step, limit) = (usize::from(*step).max(1), usize::from(*limit) * 8 + 1);
     let (at_once, in_pieces) = (feed(stream, usize::MAX, limit), feed(stream, step, limit));
     assert_eq!(at_once, in_pieces);
+    let length = |bytes| events(bytes).map(<[u8]>::len).sum::<usize>();
+    if let Ok(whole) = &at_once {
+        assert_eq!(whole.len(), length(stream), "not all that is whole, or more");
+    }
     let whole = at_once.unwrap_or_else(|whole| whole);
     assert!(stream.starts_with(&whole));
-    assert_eq!(events(&whole).map(<[u8]>::len).sum::<usize>(), whole.len());
+    assert_eq!(length(&whole), whole.len());
 
     let id = RawId::parse("1").expect("an integer");
     for block in events(&whole) {
