@@ -26,6 +26,7 @@ if ! command -v c++ >/dev/null 2>&1; then
 fi
 
 host=$(rustc -vV | sed -n 's/^host: //p')
+# Not --locked: a crate of the project that gains a dependency adds it to this lockfile, the rest stays as it is.
 # With --target these flags reach the targets alone, not build scripts and macros.
 coverage="-Cpasses=sancov-module
     -Cllvm-args=-sanitizer-coverage-level=4
@@ -33,7 +34,7 @@ coverage="-Cpasses=sancov-module
     -Cllvm-args=-sanitizer-coverage-pc-table
     -Cllvm-args=-sanitizer-coverage-trace-compares"
 RUSTFLAGS=$(echo $coverage) CARGO_TARGET_DIR=$out \
-    cargo build --locked --release --target "$host" --manifest-path "$here/Cargo.toml"
+    cargo build --release --target "$host" --manifest-path "$here/Cargo.toml"
 
 targets=${*:-$(ls "$here/targets" | sed 's/\.rs$//')}
 failed=
