@@ -3,8 +3,7 @@
 //! Every way takes an `open` test, since a request may have tried some hubs already; a handful of misses costs a few
 //! more draws, and then the pool is searched in order, so that an open hub is always found.
 
-use crate::layout::HubFacts;
-use crate::pool::{Live, Members};
+use crate::pool::{BRANCHES, Live, Lot, Members};
 use crate::{HubIndex, Loads};
 
 /// Draws before the pool is searched in order. A request excludes at most eight hubs.
@@ -95,25 +94,23 @@ fn search(live: &Live, draw: impl Fn(u64) -> usize, open: impl Fn(u16) -> bool) 
 pub(crate) fn by_key(
     members: &Members,
     live: &Live,
-    facts: &[HubFacts],
     key: u64,
     open: impl Fn(u16) -> bool,
 ) -> Option<HubIndex> {
-    let candidate = |hub: u16| {
-        let fact = &facts[usize::from(hub)];
-        (hub, fact.seed, u32::from(fact.weight.get()))
-    };
-    if let [_] = members.bucket_weights() {
-        let hubs = members.hubs().iter().copied().filter(|&hub| open(hub));
-        return rendezvous(key, hubs.map(candidate)).map(HubIndex);
+    if members.levels().is_empty() {
+        let hubs = members.leaf(0).filter(|&(hub, _)| open(hub));
+        return rendezvous(key, members.even, hubs).map(HubIndex);
     }
-    // Two steps, bucket and hub, both blind to what is open; a key that meets a closed hub is dealt again, so that
-    // the keys of a closed hub spread over the whole pool and not over its bucket.
+    // Down the tree, blind to what is open; a key that meets a closed hub is dealt again, so that the keys of a closed
+    // hub spread over the whole pool and not over its leaf.
     for deal in 0..DRAWS_MAX {
         let key = mix(key.wrapping_add(deal));
-        let buckets = members.bucket_weights().iter().zip(0u64..).filter(|&(&weight, _)| weight > 0);
-        let bucket = rendezvous(key, buckets.map(|(&weight, b)| (b as usize, mix(b), weight)))?;
-        let hub = rendezvous(key, members.bucket(bucket).iter().copied().map(candidate))?;
+        let mut node = 0;
+        for level in members.levels() {
+            let ways = (node * BRANCHES..(node + 1) * BRANCHES).map(|way| (way, level[way]));
+            node = rendezvous(key, false, ways.filter(|(_, lot)| lot.lightness > 0))?;
+        }
+        let hub = rendezvous(key, members.even, members.leaf(node))?;
         if open(hub) {
             return Some(HubIndex(hub));
         }
@@ -122,26 +119,56 @@ pub(crate) fn by_key(
     if live.is_empty() { None } else { search(live, |n| live.drawn(key.wrapping_add(n)), open) }
 }
 
-/// The highest of the lots that the key draws with each candidate. With lot u in (0, 1), the smallest -ln(u)/weight
+/// The winner of the lots that the key draws with each candidate. With lot u in (0, 1), the smallest -log(u)/weight
 /// wins in exact proportion to weight; among equal weights that is the largest u, and no logarithm is taken.
-fn rendezvous<T: Copy>(key: u64, candidates: impl Iterator<Item = (T, u64, u32)> + Clone) -> Option<T> {
-    let first = candidates.clone().next()?.2;
-    if candidates.clone().all(|(.., weight)| weight == first) {
-        return candidates.max_by_key(|&(_, seed, _)| mix(key ^ seed)).map(|(item, ..)| item);
-    }
-    let lot = |seed: u64, weight: u32| {
-        let u = ((mix(key ^ seed) >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
-        -u.ln() / f64::from(weight)
+#[inline]
+fn rendezvous<T: Copy>(key: u64, even: bool, candidates: impl Iterator<Item = (T, Lot)>) -> Option<T> {
+    let draw = |lot: &Lot| mix(key ^ lot.seed);
+    let winner = if even {
+        candidates.max_by_key(|(_, lot)| draw(lot))
+    } else {
+        candidates.min_by_key(|(_, lot)| rarity(draw(lot)) * lot.lightness)
     };
-    let mut best: Option<(T, f64)> = None;
-    for (item, seed, weight) in candidates {
-        let lot = lot(seed, weight);
-        if best.is_none_or(|(_, least)| lot < least) {
-            best = Some((item, lot));
-        }
-    }
-    best.map(|(item, _)| item)
+    winner.map(|(item, _)| item)
 }
+
+/// The bits after the point in [`rarity`].
+const POINT: u32 = 24;
+
+/// How rare a lot as high as this is: -log2(u), u being the number as a part of 2^64, with 24 bits after the point; below
+/// 2^31. In whole numbers, since gateways must agree to the last bit, and since it is several times as fast.
+#[inline]
+fn rarity(lot: u64) -> u64 {
+    let lot = lot | 1;
+    let zeros = lot.leading_zeros();
+    // The first bit that is set, then 8 bits to look up, then 24 to find the way to the next entry.
+    let shifted = lot << zeros;
+    let (entry, way) = ((shifted >> 55 & 0xFF) as usize, shifted >> 31 & ((1 << POINT) - 1));
+    let (low, high) = (u64::from(LOG2[entry]), u64::from(LOG2[entry + 1]));
+    (u64::from(zeros + 1) << POINT) - (low + (((high - low) * way) >> POINT))
+}
+
+/// log2(1 + n/256), with 24 bits after the point.
+static LOG2: [u32; 257] = {
+    let mut table = [1 << POINT; 257];
+    let mut n = 0;
+    while n < 256 {
+        // Bit by bit: squaring a number doubles its logarithm.
+        let (mut x, mut log, mut bit) = ((256 + n as u64) << 22, 0, 0);
+        while bit < POINT {
+            x = ((x as u128 * x as u128) >> 30) as u64;
+            log <<= 1;
+            if x >= 2 << 30 {
+                x >>= 1;
+                log |= 1;
+            }
+            bit += 1;
+        }
+        table[n] = log;
+        n += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {
@@ -165,12 +192,25 @@ mod tests {
     }
 
     #[test]
+    fn rarity_is_a_logarithm() {
+        let spread = (0..20_000u64).map(mix);
+        for lot in spread.chain((0..64).map(|n| u64::MAX >> n)).chain([0, 1, 2, u64::MAX - 1, 1 << 63]) {
+            let truth = 64.0 - ((lot | 1) as f64).log2();
+            let found = rarity(lot) as f64 / f64::from(1 << POINT);
+            assert!((found - truth).abs() < 4e-6, "{lot}: {found}, not {truth}");
+        }
+    }
+
+    #[test]
     fn rendezvous_is_proportional_to_weight() {
         let wins = |weights: [u32; 3]| {
             let mut wins = [0; 3];
             for key in 0..60_000u64 {
-                let lots = weights.iter().enumerate().map(|(i, &w)| (i, hash_text(&i.to_string()), w));
-                wins[rendezvous(key, lots).unwrap()] += 1;
+                let lots = weights
+                    .iter()
+                    .enumerate()
+                    .map(|(i, &weight)| (i, Lot::new(hash_text(&i.to_string()), weight)));
+                wins[rendezvous(key, weights == [1; 3], lots).unwrap()] += 1;
             }
             wins
         };

@@ -6,56 +6,87 @@ use crate::layout::HubFacts;
 use crate::spec::Algorithm;
 use crate::{Era, EraSet, HubState, Share};
 
-/// Up to this many members, rendezvous looks at each; beyond, it first picks a bucket. 32 looks take about 150 ns.
+/// Up to this many members, rendezvous looks at each; beyond, it first goes down a tree whose every node has
+/// [`BRANCHES`]. 32 looks take some 150 to 300 ns.
 const FLAT_MAX: usize = 32;
-/// Up to this many members there are 16 buckets, beyond 64, so that buckets and members stay about as many. Crossing
-/// a limit re-deals the keys of the pool once.
-const FEW_BUCKETS_MAX: usize = 512;
+/// Up to this many members the tree has one level, beyond it two, so that no leaf grows much beyond 32. Crossing a
+/// limit re-deals the keys of the pool once.
+const ONE_LEVEL_MAX: usize = 512;
+/// How many ways lead down from a node of the tree.
+pub(crate) const BRANCHES: usize = 16;
 
-/// A set of hubs, sorted into buckets by the hash of their ids.
+/// What a candidate of a rendezvous brings along.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lot {
+    pub(crate) seed: u64,
+    /// 2^33 / weight, so that a choice multiplies where it would divide; 0 for what weighs nothing. A pool weighs at
+    /// most 65,535 × 1000, so this is never below 131, and exact to 1 %, for a fleet that large.
+    pub(crate) lightness: u64,
+}
+
+impl Lot {
+    pub(crate) fn new(seed: u64, weight: u32) -> Self {
+        Self { seed, lightness: (1u64 << 33).checked_div(u64::from(weight)).unwrap_or(0) }
+    }
+}
+
+/// A set of hubs, sorted into the leaves of a tree by the hash of their ids.
 #[derive(Debug)]
 pub(crate) struct Members {
-    /// By bucket, then by index.
+    /// By leaf, then by index.
     hubs: Vec<u16>,
-    /// One more than there are buckets.
+    /// What each of them brings along: kept here, side by side, since a rendezvous reads whole leaves.
+    lots: Vec<Lot>,
+    /// One more than there are leaves.
     starts: Vec<u32>,
-    /// The weight in each bucket, whatever the states: a bucket keeps its keys while its hubs come and go.
-    weights: Vec<u32>,
+    /// The nodes, level by level. They weigh what is under them, whatever its state: a node keeps its keys while hubs
+    /// come and go.
+    levels: Vec<Vec<Lot>>,
+    /// All hubs weigh the same.
+    pub(crate) even: bool,
 }
 
 impl Members {
     /// From hub positions in ascending order.
     pub(crate) fn new(set: &[u16], facts: &[HubFacts]) -> Self {
-        let bits = if set.len() <= FLAT_MAX {
-            0
-        } else if set.len() <= FEW_BUCKETS_MAX {
-            4
-        } else {
-            6
+        let depth = match set.len() {
+            n if n <= FLAT_MAX => 0,
+            n if n <= ONE_LEVEL_MAX => 1,
+            _ => 2,
         };
-        let bucket = |hub: u16| (facts[usize::from(hub)].seed.rotate_left(bits) & ((1 << bits) - 1)) as usize;
-        let mut hubs = set.to_vec();
-        hubs.sort_by_key(|&hub| bucket(hub));
-        let buckets = 0..1usize << bits;
-        let starts = buckets.clone().chain([buckets.end]);
-        let starts: Vec<u32> = starts.map(|b| hubs.partition_point(|&h| bucket(h) < b) as u32).collect();
+        let leaves = BRANCHES.pow(depth);
+        // A part of the hash that rendezvous does not lean on: it mixes the whole of it with the key.
+        let leaf = |hub: u16| facts[usize::from(hub)].seed as usize % leaves;
         let weight = |hub: &u16| u32::from(facts[usize::from(*hub)].weight.get());
-        let weights =
-            starts.windows(2).map(|w| hubs[w[0] as usize..w[1] as usize].iter().map(weight).sum()).collect();
-        Self { hubs, starts, weights }
+        let mut hubs = set.to_vec();
+        hubs.sort_by_key(|&hub| leaf(hub));
+        let starts: Vec<u32> =
+            (0..=leaves).map(|l| hubs.partition_point(|&hub| leaf(hub) < l) as u32).collect();
+        let level = |level: u32| {
+            let nodes = BRANCHES.pow(level);
+            let mut weights = vec![0; nodes];
+            for hub in set {
+                weights[leaf(*hub) / (leaves / nodes)] += weight(hub);
+            }
+            weights.into_iter().zip(0..).map(|(weight, node)| Lot::new(mix(node), weight)).collect()
+        };
+        let even = set.windows(2).all(|pair| weight(&pair[0]) == weight(&pair[1]));
+        let lots = hubs.iter().map(|hub| Lot::new(facts[usize::from(*hub)].seed, weight(hub))).collect();
+        Self { starts, levels: (1..=depth).map(level).collect(), even, hubs, lots }
     }
 
     pub(crate) fn hubs(&self) -> &[u16] {
         &self.hubs
     }
 
-    /// The weight of each bucket; a single one for small pools.
-    pub(crate) fn bucket_weights(&self) -> &[u32] {
-        &self.weights
+    /// The nodes of the tree, from the top; none for a pool that is but one leaf.
+    pub(crate) fn levels(&self) -> &[Vec<Lot>] {
+        &self.levels
     }
 
-    pub(crate) fn bucket(&self, bucket: usize) -> &[u16] {
-        &self.hubs[self.starts[bucket] as usize..self.starts[bucket + 1] as usize]
+    pub(crate) fn leaf(&self, leaf: usize) -> impl Iterator<Item = (u16, Lot)> {
+        let span = self.starts[leaf] as usize..self.starts[leaf + 1] as usize;
+        self.hubs[span.clone()].iter().copied().zip(self.lots[span].iter().copied())
     }
 }
 

@@ -146,7 +146,7 @@ impl<'a> Walk<'a> {
         }
         let accepts = |hub| self.open(hub).is_some_and(|share| self.accepts(hub, share));
         let chosen = match self.query.key {
-            Some(key) => by_key(&layout.pools[pool], live, &layout.hubs, key, accepts),
+            Some(key) => by_key(&layout.pools[pool], live, key, accepts),
             None if dice(self.placement, tier as u64) >= live.kept => {
                 trace.step(Step::TierSpilled { tier, kept: Share::saturating(live.kept) });
                 return None;
