@@ -155,10 +155,10 @@ impl Fields {
     /// Refuses names that imitate known ones, and `Connection` options that would strip end-to-end fields.
     pub(crate) fn check_names(&self) -> Result<(), Refusal> {
         for (name, _, known) in self.iter() {
-            if known.is_none() {
-                if let Some(imitated) = Known::imitated_by(name) {
-                    return Err(Refusal::Alias(imitated.name()));
-                }
+            if known.is_none()
+                && let Some(imitated) = Known::imitated_by(name)
+            {
+                return Err(Refusal::Alias(imitated.name()));
             }
         }
         let strips = |option: &[u8]| Known::of(option).is_some_and(|known| known.kind() != Kind::Hop);

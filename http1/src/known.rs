@@ -75,7 +75,7 @@ impl Known {
     /// The known field of this name, in any case.
     #[must_use]
     pub fn of(name: &[u8]) -> Option<Self> {
-        Self::matching(name, |a, b| a.eq_ignore_ascii_case(b))
+        Self::matching(name, <[u8]>::eq_ignore_ascii_case)
     }
 
     /// The known field that this name becomes where `_` is read as `-` (CGI and its heirs).

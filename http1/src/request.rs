@@ -127,19 +127,19 @@ impl RequestHead {
         }
         let Some(end) = scan.end(buf, limits)? else { return Ok(None) };
         *scan = HeadScan::default();
-        Self::parse(buf.split_to(end).freeze(), limits).map(Some)
+        Self::parse(&buf.split_to(end).freeze(), limits).map(Some)
     }
 
-    fn parse(raw: Bytes, limits: &HeadLimits) -> Result<Self, Refusal> {
-        if memchr::memchr_iter(b'\r', &raw).any(|at| raw.get(at + 1) != Some(&b'\n')) {
+    fn parse(raw: &Bytes, limits: &HeadLimits) -> Result<Self, Refusal> {
+        if memchr::memchr_iter(b'\r', raw).any(|at| raw.get(at + 1) != Some(&b'\n')) {
             return Err(Refusal::LineEnd);
         }
         let mut scratch = [const { MaybeUninit::uninit() }; FIELDS_MAX];
         let mut parsed = httparse::Request::new(&mut []);
-        match parsed.parse_with_uninit_headers(&raw, &mut scratch) {
+        match parsed.parse_with_uninit_headers(raw, &mut scratch) {
             Ok(httparse::Status::Complete(_)) => {}
             Ok(httparse::Status::Partial) => return Err(Refusal::FirstLine),
-            Err(error) => return Err(refusal_of(error, &raw)),
+            Err(error) => return Err(refusal_of(error, raw)),
         }
         if parsed.headers.len() > limits.fields {
             return Err(Refusal::HeadTooLarge);
@@ -162,7 +162,7 @@ impl RequestHead {
         check_host(&fields, authority, http10)?;
         let (path, query) = check_path(rest)?;
         let (path, query) =
-            (Span::of(path.as_bytes(), &raw), query.map(|query| Span::of(query.as_bytes(), &raw)));
+            (Span::of(path.as_bytes(), raw), query.map(|query| Span::of(query.as_bytes(), raw)));
         let expects_continue = check_expect(&fields)?;
         Ok(Self {
             method: Method::of(method),
@@ -173,7 +173,7 @@ impl RequestHead {
             fields,
             path,
             query,
-            raw,
+            raw: raw.clone(),
         })
     }
 
@@ -246,13 +246,11 @@ fn refusal_of(error: httparse::Error, raw: &[u8]) -> Refusal {
     }
 }
 
-/// Splits an absolute target into its authority and the rest; an origin-form target has none.
+/// Splits an absolute target into its authority and the rest; an origin-form target has none. `*` and the bare
+/// authority of CONNECT ask for things that an MCP endpoint does not have.
 fn split_target(target: &str) -> Result<(Option<&str>, &str), Refusal> {
     if target.starts_with('/') {
         return Ok((None, target));
-    }
-    if target == "*" {
-        return Ok((None, "/*"));
     }
     let after = ["http://", "https://"]
         .iter()
@@ -451,6 +449,7 @@ mod tests {
             ("POST /m\\cp HTTP/1.1", R::Target),
             ("POST mcp HTTP/1.1", R::Target),
             ("CONNECT a:80 HTTP/1.1", R::Target),
+            ("OPTIONS * HTTP/1.1", R::Target),
             ("POST http://b/mcp HTTP/1.1", R::Host),
             ("POST /mcp HTTP/1.2", R::Version),
             ("POST /mcp HTTP/2.0", R::Version),

@@ -32,14 +32,14 @@ impl ResponseHead {
     ) -> Result<Option<Self>, Refusal> {
         let Some(end) = scan.end(buf, limits)? else { return Ok(None) };
         *scan = HeadScan::default();
-        Self::parse(buf.split_to(end).freeze(), limits).map(Some)
+        Self::parse(&buf.split_to(end).freeze(), limits).map(Some)
     }
 
-    fn parse(raw: Bytes, limits: &HeadLimits) -> Result<Self, Refusal> {
+    fn parse(raw: &Bytes, limits: &HeadLimits) -> Result<Self, Refusal> {
         let mut scratch = [const { MaybeUninit::uninit() }; FIELDS_MAX];
         let mut parsed = httparse::Response::new(&mut []);
         let config = httparse::ParserConfig::default();
-        match config.parse_response_with_uninit_headers(&mut parsed, &raw, &mut scratch) {
+        match config.parse_response_with_uninit_headers(&mut parsed, raw, &mut scratch) {
             Ok(httparse::Status::Complete(_)) => {}
             Ok(httparse::Status::Partial) => return Err(Refusal::FirstLine),
             Err(httparse::Error::TooManyHeaders) => return Err(Refusal::HeadTooLarge),
