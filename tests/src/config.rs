@@ -85,6 +85,13 @@ impl Config {
         self
     }
 
+    /// Listens for clients at this address, for instance beside another gateway, both with `reuse_port`.
+    #[must_use]
+    pub fn listen_at(mut self, address: SocketAddr) -> Self {
+        self.listener = address;
+        self
+    }
+
     /// The clients' address.
     pub fn listener(&self) -> SocketAddr {
         self.listener

@@ -23,11 +23,15 @@
 //! ```
 
 pub mod conformance;
+pub mod load;
 pub mod mcp;
 pub mod raw_cases;
 pub mod raw_edge;
+pub mod raw_h2;
+pub mod raw_h2_cases;
 pub mod raw_http;
 pub mod raw_hub;
+pub mod raw_mcp;
 pub mod raw_script;
 pub mod relay;
 

@@ -304,7 +304,8 @@ enum Framing {
 }
 
 fn head(block: &[u8], connection: usize) -> Result<Seen, String> {
-    let text = std::str::from_utf8(block).map_err(|_| "a head of no UTF-8".to_owned())?;
+    // Bytes beyond ASCII are legal in values only; anywhere else the replacement is no token and is noticed.
+    let text = String::from_utf8_lossy(block);
     let mut lines = text.split("\r\n");
     let mut words = lines.next().unwrap_or_default().split(' ');
     let (Some(method), Some(target), Some("HTTP/1.1"), None) =
@@ -348,4 +349,39 @@ fn framing(seen: &Seen) -> Result<Framing, String> {
 /// What RFC 9110 section 5.6.2 calls a token character.
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// An address where connections are asked for and never completed: its queue is full and nobody accepts.
+#[derive(Debug)]
+pub struct Blackhole {
+    /// Where it is, on loopback.
+    pub address: SocketAddr,
+    _listener: TcpListener,
+    _queue: Vec<TcpStream>,
+}
+
+impl Blackhole {
+    /// Fills the queue of a listener until the kernel leaves connections waiting.
+    pub async fn start() -> io::Result<Self> {
+        let socket = tokio::net::TcpSocket::new_v4()?;
+        socket.bind(([127, 0, 0, 1], 0).into())?;
+        let listener = socket.listen(1)?;
+        let address = listener.local_addr()?;
+        let mut queue = Vec::new();
+        // The kernel rounds a backlog as it likes; a handful is always enough for 1.
+        while let Ok(stream) =
+            tokio::time::timeout(Duration::from_millis(300), TcpStream::connect(address)).await
+        {
+            queue.push(stream?);
+            if queue.len() > 64 {
+                return Err(io::Error::other("the queue of a listener never fills"));
+            }
+        }
+        Ok(Self { address, _listener: listener, _queue: queue })
+    }
+
+    /// Where its MCP endpoint would be.
+    pub fn url(&self) -> String {
+        format!("http://{}/mcp", self.address)
+    }
 }

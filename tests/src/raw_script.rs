@@ -64,8 +64,13 @@ pub fn result(id: &Value, result: Value) -> Value {
 
 /// A hub of both eras. Its name is in every tool result, as text and as `structuredContent.hub`.
 pub fn mcp(name: &str) -> Script {
+    mcp_but(name, |_| None)
+}
+
+/// [`mcp`], but where `fault` has an answer of its own, that is played.
+pub fn mcp_but(name: &str, fault: impl Fn(&Seen) -> Option<Vec<Step>> + Send + Sync + 'static) -> Script {
     let hub = McpHub { name: name.to_owned(), sessions: AtomicU64::new(0) };
-    Arc::new(move |seen| hub.steps(seen))
+    Arc::new(move |seen| fault(seen).unwrap_or_else(|| hub.steps(seen)))
 }
 
 struct McpHub {
@@ -80,6 +85,16 @@ impl McpHub {
             return vec![Step::Send(json_answer("200 OK", "", &body))];
         }
         let modern = seen.field("mcp-protocol-version") == Some(MODERN);
+        if seen.method == "POST" && !is_message(&seen.body) {
+            let error =
+                json!({"jsonrpc": "2.0", "error": {"code": -32700, "message": "no JSON-RPC message"}});
+            return vec![Step::Send(json_answer("400 Bad Request", "", &error))];
+        }
+        let accept = seen.all("accept").join(",");
+        let accepts = |kind: &str| accept.contains(kind);
+        if seen.method == "POST" && !(accepts("application/json") && accepts("text/event-stream")) {
+            return vec![Step::Send(answer("406 Not Acceptable", "", ""))];
+        }
         match seen.method.as_str() {
             "POST" if modern => self.modern(&seen.json()),
             "POST" => self.legacy(seen, &seen.json()),
@@ -104,9 +119,7 @@ impl McpHub {
             return vec![Step::Send(json_answer("200 OK", &fields, &result(id, about)))];
         }
         match seen.field("mcp-session-id") {
-            Some(session) if session.starts_with(&format!("{}-inner-", self.name)) => {
-                self.call(message, &json!(session))
-            }
+            Some(session) if session.starts_with(&format!("{}-inner-", self.name)) => self.call(message),
             Some(_) => vec![Step::Send(answer("404 Not Found", "", "no such session"))],
             None => vec![Step::Send(answer("400 Bad Request", "", "a session id is required"))],
         }
@@ -123,14 +136,14 @@ impl McpHub {
             steps.insert(1, Step::Send(event(&acknowledged)));
             return steps;
         }
-        self.call(message, &Value::Null)
+        self.call(message)
     }
 
-    fn call(&self, message: &Value, session: &Value) -> Vec<Step> {
+    fn call(&self, message: &Value) -> Vec<Step> {
         let id = &message["id"];
         let outcome = json!({
             "content": [{"type": "text", "text": self.name}],
-            "structuredContent": {"hub": self.name, "session": session, "echo": message["params"]["arguments"]}
+            "structuredContent": {"hub": self.name, "echo": message["params"]["arguments"]}
         });
         vec![Step::Send(json_answer("200 OK", "", &result(id, outcome)))]
     }
@@ -148,6 +161,11 @@ impl McpHub {
     fn session(&self, number: u64) -> String {
         format!("{}-inner-{number:08}", self.name)
     }
+}
+
+/// Whether these bytes are a JSON object or a batch. Reads less strictly than a gateway should.
+fn is_message(body: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(body).is_ok_and(|value| value.is_object() || value.is_array())
 }
 
 /// A `tools/call` of the legacy era; its body.

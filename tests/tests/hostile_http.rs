@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use mcphub_tests::raw_cases::{self, Case, Expect, follow_up, play, untouched};
 use mcphub_tests::raw_edge::plain_edge;
+use mcphub_tests::raw_h2_cases;
 use mcphub_tests::raw_http::{Broken, Cut, Ending, PATIENCE, RawClient};
 use mcphub_tests::raw_hub::RawHub;
 use mcphub_tests::raw_script;
@@ -276,4 +277,35 @@ async fn an_upgrade_opens_no_tunnel() {
     client.finish().await;
     client.ending(PATIENCE).await;
     untouched(&hub).expect("no byte of a tunnel");
+}
+
+/// The same questions asked by HTTP/2, where what is sent becomes HTTP/1.1 on its way to the hub.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn http2_frames_that_could_become_another_request_are_refused() {
+    let hub = hub().await;
+    let gateway = plain_edge(&hub).await.expect("the gateway starts");
+    let host = gateway.listener().to_string();
+    let cases = raw_h2_cases::all(&host);
+    assert!(cases.len() >= 100, "{} cases", cases.len());
+    let mut flaws = Vec::new();
+    for case in &cases {
+        if let Err(flaw) = raw_h2_cases::judge(case, gateway.listener(), &hub).await {
+            flaws.push(flaw);
+        }
+        if let Err(flaw) = follow_up(gateway.listener(), &host, &hub).await {
+            flaws.push(format!("{}: {flaw}", case.name));
+        }
+    }
+    assert!(flaws.is_empty(), "{} of {} cases went wrong:\n{}", flaws.len(), cases.len(), flaws.join("\n"));
+}
+
+/// Proves that the HTTP/2 table bites.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_fails_every_http2_refusal() {
+    let hub = hub().await;
+    let relay = Relay::faithful(hub.address).await.expect("a relay on loopback");
+    for case in raw_h2_cases::all(&relay.address().to_string()) {
+        let noticed = raw_h2_cases::judge(&case, relay.address(), &hub).await.is_err();
+        assert!(noticed, "a relay passes as a gateway in {}", case.name);
+    }
 }

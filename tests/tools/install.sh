@@ -8,6 +8,7 @@
 #   nextest  the test runner
 #   node     Node and the npm packages of tests/clients/node
 #   python   the environments of tests/clients/python
+#   abuse    Debian's slowhttptest and testssl.sh
 #
 # Debian packages are the only thing that leaves the build folder. The rest goes under its tools/ (target/tools, or
 # $CARGO_TARGET_DIR/tools), at the versions and checksums of the lock files, and is done again when those change.
@@ -34,8 +35,12 @@ debian() {
         die "please install as root: apt-get install $*"
     fi
     say "Debian packages: $*"
-    $root DEBIAN_FRONTEND=noninteractive apt-get update -qq
-    $root DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
+    if ! { $root DEBIAN_FRONTEND=noninteractive apt-get update -qq \
+        && $root DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+    } >"$tools/debian.log" 2>&1; then
+        cat "$tools/debian.log" >&2
+        die "apt-get could not install: $*"
+    fi
 }
 
 # stamped FOLDER LOCK... - whether FOLDER was filled from these lock files
@@ -111,14 +116,22 @@ python() {
     venv mcp-2 tests/clients/python/mcp-2.txt
 }
 
+abuse() {
+    missing=
+    has slowhttptest || missing="$missing slowhttptest"
+    has testssl || missing="$missing testssl.sh"
+    # shellcheck disable=SC2086
+    [ -z "$missing" ] || debian $missing
+}
+
 # Two runs at once would undo each other.
 exec 9>"$tools/lock"
 if has flock; then flock 9; fi
 
-[ $# -gt 0 ] || die "usage: tests/tools/install.sh build|lint|nextest|node|python..."
+[ $# -gt 0 ] || die "usage: tests/tools/install.sh build|lint|nextest|node|python|abuse..."
 for part in "$@"; do
     case $part in
-        build|lint|nextest|node|python) "$part" ;;
+        build|lint|nextest|node|python|abuse) "$part" ;;
         *) die "there is no part $part" ;;
     esac
 done

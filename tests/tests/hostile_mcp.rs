@@ -1,0 +1,725 @@
+//! Does each malformed or foreign MCP message get its documented answer, in both eras, without reaching a hub?
+#![allow(clippy::disallowed_methods, reason = "end-to-end tests wait on real clocks")]
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use mcphub_tests::Gateway;
+use mcphub_tests::raw_edge::{plain_config, plain_edge};
+use mcphub_tests::raw_http::{Answer, Cut, RawClient};
+use mcphub_tests::raw_hub::RawHub;
+use mcphub_tests::raw_mcp::{Request, open_session};
+use mcphub_tests::raw_script::{LEGACY, legacy_call, mcp};
+use serde_json::{Value, json};
+
+/// What a hub's own session ids contain; no client may see it.
+const INNER: &str = "-inner-";
+
+/// Where a case may end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// No byte reaches the hub.
+    Never,
+    /// The hub judges.
+    May,
+    /// The hub sees exactly one request.
+    Once,
+}
+
+struct Case {
+    name: String,
+    request: Request,
+    statuses: &'static [u16],
+    /// The JSON-RPC codes that fit, where the body must be an error.
+    codes: &'static [i64],
+    reach: Reach,
+}
+
+fn case(name: impl Into<String>, request: Request, statuses: &'static [u16], reach: Reach) -> Case {
+    Case { name: name.into(), request, statuses, codes: &[], reach }
+}
+
+impl Case {
+    fn codes(self, codes: &'static [i64]) -> Self {
+        Self { codes, ..self }
+    }
+}
+
+/// A gateway, the hub behind it, and one open session.
+struct Rig {
+    hub: RawHub,
+    gateway: Gateway,
+    host: String,
+    session: String,
+}
+
+impl Rig {
+    async fn start() -> Self {
+        let hub = RawHub::start(mcp("raw")).await.expect("a hub on loopback");
+        let gateway = plain_edge(&hub).await.expect("the gateway starts");
+        let session = open_session(gateway.listener(), LEGACY, "").await.expect("a session");
+        let host = gateway.listener().to_string();
+        Self { hub, gateway, host, session }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.gateway.listener()
+    }
+
+    fn call(&self, body: impl Into<Vec<u8>>) -> Request {
+        Request::legacy(&self.host, &self.session, body)
+    }
+
+    async fn judge(&self, case: &Case) -> Result<Answer, String> {
+        self.hub.take();
+        let answer = case.request.send(self.address()).await.map_err(|e| format!("{e:#}"))?;
+        let text = answer.text();
+        if !case.statuses.contains(&answer.status) {
+            return Err(format!("answered {} {text:.200}, wanted {:?}", answer.status, case.statuses));
+        }
+        if !case.codes.is_empty() && answer.status != 200 {
+            let json = answer.json();
+            let code =
+                json["error"]["code"].as_i64().ok_or_else(|| format!("no JSON-RPC error: {text:.200}"))?;
+            if !case.codes.contains(&code) {
+                return Err(format!("code {code}, wanted {:?}", case.codes));
+            }
+            // Clients hang on it, or end their session (measured with two SDKs).
+            if json.get("id").is_some_and(Value::is_null) {
+                return Err("an error with id null".into());
+            }
+        }
+        let shown = format!("{:?}{text}", answer.fields);
+        if shown.contains(INNER) {
+            return Err(format!("the hub's own session id shows: {shown}"));
+        }
+        let log = self.hub.log();
+        if let Some(seen) = log.requests.iter().find(|s| s.fields.iter().any(|(_, v)| v == &self.session)) {
+            return Err(format!("the client's session id reached the hub: {:?}", seen.fields));
+        }
+        match case.reach {
+            Reach::Never if log.bytes > 0 => Err(format!("{} bytes reached the hub", log.bytes)),
+            Reach::Once if log.requests.len() != 1 => {
+                Err(format!("the hub saw {} requests", log.requests.len()))
+            }
+            _ if !log.strays.is_empty() => Err(format!("strays {:?}", log.strays)),
+            _ => Ok(answer),
+        }
+    }
+
+    async fn judge_all(&self, cases: &[Case], at_least: usize) {
+        assert!(cases.len() >= at_least, "{} cases", cases.len());
+        let clean = case(
+            "the clean request after it",
+            self.call(legacy_call(7, "echo", &json!({}))),
+            &[200],
+            Reach::Once,
+        );
+        let mut flaws = String::new();
+        for case in cases {
+            for case in [case, &clean] {
+                if let Err(flaw) = self.judge(case).await {
+                    let _ = writeln!(flaws, "{}: {flaw}", case.name);
+                }
+            }
+        }
+        assert!(flaws.is_empty(), "{flaws}");
+    }
+}
+
+/// Bodies that are no JSON (RFC 8259, which MCP narrows to UTF-8).
+fn no_json() -> Vec<(&'static str, Vec<u8>)> {
+    let text = |name, body: &str| (name, body.as_bytes().to_vec());
+    let call = br#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":"@"}}"#;
+    let with = |name, bytes: &[u8]| {
+        let at = call.iter().position(|b| *b == b'@').expect("a place");
+        (name, [&call[..at], bytes, &call[at + 1..]].concat())
+    };
+    vec![
+        text("nothing", ""),
+        text("spaces", "   \r\n\t "),
+        text("a word", "nonsense"),
+        text("an open brace", "{"),
+        text("a closing brace", "}"),
+        text("half a message", r#"{"jsonrpc":"2.0","id":1,"method":"pi"#),
+        text("single quotes", r"{'jsonrpc':'2.0','id':1,'method':'ping'}"),
+        text("a trailing comma", r#"{"jsonrpc":"2.0","id":1,"method":"ping",}"#),
+        text(
+            "two messages",
+            r#"{"jsonrpc":"2.0","id":1,"method":"ping"}{"jsonrpc":"2.0","id":2,"method":"ping"}"#,
+        ),
+        text("two messages on two lines", "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n{}"),
+        text("a message and a word", r#"{"jsonrpc":"2.0","id":1,"method":"ping"} x"#),
+        text("a comment", r#"{"jsonrpc":"2.0","id":1,"method":"ping"} // x"#),
+        text("a byte order mark", "\u{feff}{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}"),
+        text("NaN", r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":NaN}}"#),
+        text("NaN as the id", r#"{"jsonrpc":"2.0","id":NaN,"method":"ping"}"#),
+        text("Infinity", r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":-Infinity}}"#),
+        text("a number with a leading zero", r#"{"jsonrpc":"2.0","id":01,"method":"ping"}"#),
+        text("a number without fraction", r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":1.}}"#),
+        text("a number in hex", r#"{"jsonrpc":"2.0","id":0x1,"method":"ping"}"#),
+        text("True", r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":True}}"#),
+        text("an unknown escape", r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":"\x41"}}"#),
+        text("a key without quotes", r#"{jsonrpc:"2.0","id":1,"method":"ping"}"#),
+        text("a form", "jsonrpc=2.0&id=1&method=ping"),
+        text("XML", "<methodCall/>"),
+        with("a line break in a string", b"\n"),
+        with("NUL in a string", b"\0"),
+        with("0xff in a string", b"\xff"),
+        with("an overlong slash", b"\xc0\xaf"),
+        with("half a character", b"\xe2\x82"),
+        with("a surrogate as UTF-8", b"\xed\xa0\x80"),
+        with("a character beyond Unicode", b"\xf4\x90\x80\x80"),
+        ("UTF-16", "{\"jsonrpc\":\"2.0\"}".encode_utf16().flat_map(u16::to_le_bytes).collect()),
+        ("100,000 open brackets", vec![b'['; 100_000]),
+        ("gzip", b"\x1f\x8b\x08\x00\x00\x00\x00\x00".to_vec()),
+    ]
+}
+
+/// Bodies that are JSON and no message that may pass.
+fn no_message() -> Vec<(&'static str, String)> {
+    let deep = |levels: usize| {
+        let (open, close) = ("[".repeat(levels), "]".repeat(levels));
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{"a":{open}{close}}}}}"#)
+    };
+    let text = |name, body: &str| (name, body.to_owned());
+    vec![
+        text("null", "null"),
+        text("true", "true"),
+        text("a number", "5"),
+        text("a string", "\"ping\""),
+        text("an empty object", "{}"),
+        text("an empty batch", "[]"),
+        text("a batch of numbers", "[1,2]"),
+        text("a batch within a batch", r#"[[{"jsonrpc":"2.0","id":1,"method":"ping"}]]"#),
+        text("id true", r#"{"jsonrpc":"2.0","id":true,"method":"ping"}"#),
+        text("id an object", r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#),
+        text("id an array", r#"{"jsonrpc":"2.0","id":[1],"method":"ping"}"#),
+        text("id null", r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#),
+        text("id a fraction", r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#),
+        text("id twice", r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}"#),
+        text("method twice", r#"{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call"}"#),
+        text(
+            "method twice, once escaped",
+            r#"{"jsonrpc":"2.0","id":1,"method":"ping","m\u0065thod":"tools/call"}"#,
+        ),
+        text("jsonrpc twice", r#"{"jsonrpc":"2.0","jsonrpc":"1.0","id":1,"method":"ping"}"#),
+        text("params twice", r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{},"params":{}}"#),
+        text(
+            "a tool named twice",
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","name":"b"}}"#,
+        ),
+        text("no method", r#"{"jsonrpc":"2.0","id":1}"#),
+        text("a method that is a number", r#"{"jsonrpc":"2.0","id":1,"method":5}"#),
+        text("a method that is null", r#"{"jsonrpc":"2.0","id":1,"method":null}"#),
+        text("no jsonrpc", r#"{"id":1,"method":"ping"}"#),
+        text("jsonrpc 1.0", r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#),
+        text("jsonrpc as a number", r#"{"jsonrpc":2.0,"id":1,"method":"ping"}"#),
+        text("a request and a result", r#"{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}"#),
+        text(
+            "a result and an error",
+            r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{"code":1,"message":"x"}}"#,
+        ),
+        text("a result without id", r#"{"jsonrpc":"2.0","result":{}}"#),
+        ("nested 65 deep", deep(65)),
+        ("nested 1,000 deep", deep(1_000)),
+        ("nested 100,000 deep", deep(100_000)),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn legacy_bodies_that_are_no_message_never_reach_a_hub() {
+    let rig = Rig::start().await;
+    let mut cases = Vec::new();
+    for (name, body) in no_json() {
+        cases.push(case(name, rig.call(body.clone()), &[400], Reach::Never).codes(&[-32700, -32600]));
+        let name = format!("{name}, outside a session");
+        cases.push(case(name, Request::post(&rig.host, body), &[400], Reach::Never).codes(&[-32700, -32600]));
+    }
+    for (name, body) in no_message() {
+        cases.push(case(name, rig.call(body.clone()), &[400], Reach::Never).codes(&[-32600, -32700]));
+        let name = format!("{name}, outside a session");
+        cases.push(case(name, Request::post(&rig.host, body), &[400], Reach::Never).codes(&[-32600, -32700]));
+    }
+    rig.judge_all(&cases, 100).await;
+}
+
+/// Modern bodies are the hub's to judge: the gateway routes on the headers. It stands, and passes the judgement on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn modern_bodies_are_judged_by_the_hub() {
+    let rig = Rig::start().await;
+    let mut cases = Vec::new();
+    for (name, body) in no_json() {
+        let mut request = Request::modern(&rig.host, 1, "ping", "", json!({}));
+        request.body = body;
+        cases.push(case(name, request, &[400], Reach::May).codes(&[-32700, -32600]));
+    }
+    rig.judge_all(&cases, 30).await;
+}
+
+/// Odd, and right: passed on as they are, and answered with their own id.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn odd_messages_that_are_right_pass() {
+    let rig = Rig::start().await;
+    let ids = ["0", "-1", "9007199254740993", "\"\"", "\"a b\"", "\"\u{1F980}\"", "\"1\"", r#""\u0041\"""#];
+    for id in ids {
+        let body =
+            format!(r#"{{"id":{id},"method":"tools/call","params":{{"name":"echo"}},"jsonrpc":"2.0"}}"#);
+        let answer = rig.judge(&case(id, rig.call(body), &[200], Reach::Once)).await.expect(id);
+        let expected: Value = serde_json::from_str(id).expect("an id");
+        assert_eq!(answer.json()["id"], expected);
+    }
+    let deep = format!("{}{}", "[".repeat(40), "]".repeat(40));
+    let bodies = [
+        ("40 deep", format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"echo","arguments":{{"a":{deep}}}}}}}"#)),
+        ("a member nobody knows", r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{},"x":[1]}"#.into()),
+        ("a method nobody knows", r#"{"jsonrpc":"2.0","id":1,"method":"x/y"}"#.into()),
+        ("spaces around", "\r\n\t {\"jsonrpc\":\"2.0\" , \"id\" : 1,\"method\":\"ping\"} \r\n".into()),
+        ("an escaped surrogate pair", r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":"\ud83e\udd80"}}"#.into()),
+        ("a large number", r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":1e300,"b":123456789012345678901234567890}}"#.into()),
+        ("1,000 keys", format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{{}}}}}"#, (0..1000).map(|n| format!("\"k{n}\":{n}")).collect::<Vec<_>>().join(","))),
+    ];
+    for (name, body) in bodies {
+        let sent = body.clone();
+        rig.judge(&case(name, rig.call(body), &[200], Reach::Once)).await.expect(name);
+        assert_eq!(
+            String::from_utf8_lossy(&rig.hub.log().requests[0].body),
+            sent,
+            "{name} was changed on its way"
+        );
+    }
+}
+
+/// Batches exist in 2025-03-26 only; they go whole to one hub or are refused, and are never split.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_stay_whole() {
+    let rig = Rig::start().await;
+    let two = r#"[{"jsonrpc":"2.0","id":1,"method":"ping"},{"jsonrpc":"2.0","method":"notifications/x"}]"#;
+    for version in ["2025-03-26", "2025-06-18", LEGACY] {
+        let session = open_session(rig.address(), version, "").await.expect("a session");
+        let request = Request::post(&rig.host, two)
+            .with(&format!("Mcp-Session-Id: {session}\r\nMCP-Protocol-Version: {version}\r\n"));
+        rig.judge(&case(version, request, &[200, 202, 400], Reach::May)).await.expect(version);
+        let log = rig.hub.log();
+        assert!(
+            log.requests.len() <= 1 && log.requests.iter().all(|seen| seen.body == two.as_bytes()),
+            "{version}"
+        );
+    }
+    let many = format!("[{}]", vec![r#"{"jsonrpc":"2.0","method":"x"}"#; 5000].join(","));
+    rig.judge(&case("a batch of 5,000", rig.call(many), &[400, 413], Reach::Never)).await.expect("refused");
+    let opening = format!("[{}]", mcphub_tests::raw_script::initialize_body(LEGACY));
+    let request = Request::post(&rig.host, opening);
+    rig.judge(&case("initialize in a batch", request, &[200, 202, 400], Reach::May)).await.expect("answered");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn types_versions_methods_and_paths_are_checked_before_the_hub() {
+    let rig = Rig::start().await;
+    let body = || legacy_call(1, "echo", &json!({}));
+    let mut cases = Vec::new();
+    for kind in [
+        "text/plain",
+        "application/xml",
+        "text/json",
+        "application/jsonx",
+        "application/json-rpc",
+        "multipart/form-data; boundary=x",
+        "application/x-www-form-urlencoded",
+        "",
+        "json",
+        "application",
+        "application/",
+        "text/html, application/json",
+        "*/*",
+    ] {
+        for mut request in [rig.call(body()), Request::modern(&rig.host, 1, "tools/list", "", json!({}))] {
+            request.content_type = Some(kind.into());
+            cases.push(case(format!("content-type {kind:?}"), request, &[400, 415], Reach::Never));
+        }
+    }
+    for kind in ["application/json; charset=utf-8", "Application/JSON", "application/json;x=\"a;b\""] {
+        let mut request = rig.call(body());
+        request.content_type = Some(kind.into());
+        cases.push(case(format!("content-type {kind:?}"), request, &[200], Reach::Once));
+    }
+    let mut untyped = rig.call(body());
+    untyped.content_type = None;
+    cases.push(case("no content-type", untyped, &[400, 415], Reach::Never));
+    cases.push(case(
+        "a coded body",
+        rig.call(body()).with("Content-Encoding: gzip\r\n"),
+        &[400, 415],
+        Reach::Never,
+    ));
+    for accept in [None, Some("text/html"), Some("application/json"), Some("text/event-stream"), Some("")] {
+        let mut request = rig.call(body());
+        request.accept = accept.map(str::to_owned);
+        cases.push(case(format!("accept {accept:?}"), request, &[406], Reach::May));
+    }
+    for accept in [None, Some("application/json"), Some("text/html"), Some("text/plain;q=1")] {
+        let mut request = Request::stream(&rig.host, &rig.session);
+        request.accept = accept.map(str::to_owned);
+        cases.push(case(format!("GET with accept {accept:?}"), request, &[406], Reach::Never));
+    }
+    for version in [
+        "1999-01-01",
+        "2026-07-29",
+        "2099-01-01",
+        "draft",
+        "latest",
+        "2025-11-25x",
+        "2025-06-18, 2025-11-25",
+        "2025-11-25;q=1",
+        "1.0",
+        "2025_11_25",
+        "\"2025-11-25\"",
+    ] {
+        let request = Request::post(&rig.host, body())
+            .with(&format!("Mcp-Session-Id: {}\r\nMCP-Protocol-Version: {version}\r\n", rig.session));
+        cases.push(
+            case(format!("version {version:?}"), request, &[400], Reach::Never)
+                .codes(&[-32600, -32022, -32602]),
+        );
+    }
+    for method in ["PUT", "PATCH", "OPTIONS", "FOO", "TRACE"] {
+        let line = format!("{method} /mcp");
+        cases.push(case(line.clone(), rig.call(body()).line(&line), &[405, 501], Reach::Never));
+    }
+    for path in ["/", "/mcpx", "/mcp.json", "/sse", "/message", "/.well-known/openid-configuration"] {
+        cases.push(case(path, rig.call(body()).line(&format!("POST {path}")), &[404], Reach::Never));
+    }
+    cases.push(case(
+        "POST to the metadata",
+        rig.call(body()).line("POST /.well-known/oauth-protected-resource"),
+        &[404, 405],
+        Reach::Never,
+    ));
+    let mut metadata = Request::post(&rig.host, "").line("GET /.well-known/oauth-protected-resource/mcp");
+    metadata.content_type = None;
+    cases.push(case("GET of the metadata", metadata, &[200], Reach::Once));
+    rig.judge_all(&cases, 60).await;
+}
+
+/// What the modern era took away, and what it asks for (2026-07-28, streamable HTTP).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn modern_headers_are_checked_before_the_hub() {
+    let rig = Rig::start().await;
+    let modern = "MCP-Protocol-Version: 2026-07-28\r\n";
+    let body = mcphub_tests::raw_script::modern_body(1, "tools/call", json!({"name": "echo"}));
+    let with = |lines: &str| Request::post(&rig.host, body.clone()).with(modern).with(lines);
+    let mut cases = vec![
+        case("no method", with(""), &[400], Reach::Never).codes(&[-32020]),
+        case("an empty method", with("Mcp-Method:\r\n"), &[400], Reach::Never).codes(&[-32020]),
+        case("a method of two words", with("Mcp-Method: tools call\r\nMcp-Name: x\r\n"), &[400], Reach::May),
+        case(
+            "a method of 5,000 letters",
+            with(&format!("Mcp-Method: {}\r\n", "x".repeat(5000))),
+            &[200, 400, 404],
+            Reach::May,
+        ),
+        case("a method nobody knows", with("Mcp-Method: x/y\r\n"), &[200, 404], Reach::Once),
+        case("a session id", with("Mcp-Method: tools/list\r\nMcp-Session-Id: x\r\n"), &[200], Reach::Once),
+        case(
+            "a broken base64 name",
+            with("Mcp-Method: tools/call\r\nMcp-Name: =?base64?%%%?=\r\n"),
+            &[400],
+            Reach::Never,
+        )
+        .codes(&[-32020]),
+        case(
+            "a param nobody knows",
+            with("Mcp-Method: tools/call\r\nMcp-Name: echo\r\nMcp-Param-Region: x\r\n"),
+            &[200],
+            Reach::Once,
+        ),
+    ];
+    for method in ["tools/call", "prompts/get", "resources/read"] {
+        let request = with(&format!("Mcp-Method: {method}\r\n"));
+        cases.push(case(format!("{method} without a name"), request, &[400], Reach::Never).codes(&[-32020]));
+    }
+    for line in ["GET /mcp", "DELETE /mcp", "PUT /mcp"] {
+        let mut request =
+            Request::post(&rig.host, "").with(modern).with("Mcp-Method: tools/list\r\n").line(line);
+        request.content_type = None;
+        cases.push(case(format!("{line} in the modern era"), request, &[405, 501], Reach::Never));
+    }
+    rig.judge_all(&cases, 14).await;
+
+    // The session header means nothing any more and does not travel; the parameters nobody knows do.
+    rig.judge(&cases[5]).await.expect("a session id is ignored");
+    assert_eq!(rig.hub.log().requests[0].field("mcp-session-id"), None);
+    rig.judge(&cases[7]).await.expect("parameters pass");
+    assert_eq!(rig.hub.log().requests[0].field("mcp-param-region"), Some("x"));
+
+    let get = Request::post(&rig.host, "").with(modern).line("GET /mcp");
+    let answer = get.send(rig.address()).await.expect("an answer");
+    assert_eq!((answer.status, answer.field("allow")), (405, Some("POST")));
+    let put = rig.call("{}").line("PUT /mcp").send(rig.address()).await.expect("an answer");
+    let allow = put.field("allow").expect("405 says what is allowed").to_owned();
+    assert!(["POST", "GET", "DELETE"].iter().all(|method| allow.contains(method)), "{allow}");
+}
+
+/// Browsers are kept out unless they were invited.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn foreign_origins_and_hosts_are_refused() {
+    let rig = Rig::start().await;
+    let body = || legacy_call(1, "echo", &json!({}));
+    let host = rig.host.clone();
+    let port = rig.address().port();
+    let mut cases = Vec::new();
+    for origin in [
+        "http://evil.example".to_owned(),
+        "https://evil.example".into(),
+        "null".into(),
+        String::new(),
+        "file://".into(),
+        "*".into(),
+        format!("http://{host}.evil.example"),
+        format!("http://evil.example#{host}"),
+        format!("http://{host}@evil.example"),
+        format!("http://evil.example/{host}"),
+        "http://127.0.0.1".into(),
+        "http://127.0.0.1:1".into(),
+        "http://localhost:1".into(),
+        format!("http://[::1]:{port}"),
+        format!("http://0.0.0.0:{port}"),
+        "chrome-extension://abc".into(),
+        host.clone(),
+        format!("//{host}"),
+        format!("ftp://{host}"),
+        format!("http://{host}, http://evil.example"),
+        format!("http://evil.example http://{host}"),
+        format!("http://{host}/"),
+    ] {
+        let line = format!("Origin: {origin}\r\n");
+        cases.push(case(line.clone(), rig.call(body()).with(&line), &[403], Reach::Never));
+        let modern = Request::modern(&host, 1, "tools/list", "", json!({})).with(&line);
+        cases.push(case(format!("modern {line}"), modern, &[403], Reach::Never));
+        let opening = Request::initialize(&host, LEGACY).with(&line);
+        cases.push(case(format!("initialize {line}"), opening, &[403], Reach::Never));
+    }
+    cases.push(case(
+        "our own origin",
+        rig.call(body()).with(&format!("Origin: http://{host}\r\n")),
+        &[200],
+        Reach::Once,
+    ));
+    for foreign in [
+        "evil.example",
+        "evil.example:80",
+        "127.0.0.1.evil.example",
+        "127.0.0.1:1",
+        "169.254.169.254",
+        "0.0.0.0",
+    ] {
+        let mut request = rig.call(body());
+        request.host = foreign.into();
+        cases.push(case(format!("host {foreign}"), request, &[400, 403, 421], Reach::Never));
+        let mut stream = Request::stream(&host, &rig.session);
+        stream.host = foreign.into();
+        cases.push(case(format!("GET with host {foreign}"), stream, &[400, 403, 421], Reach::Never));
+    }
+    rig.judge_all(&cases, 70).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_beyond_the_limit_are_refused_before_they_are_read() {
+    const LIMIT: usize = 4 << 20;
+    let rig = Rig::start().await;
+    let padded = |size: usize| {
+        let start =
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"a":""#;
+        let end = r#""}}}"#;
+        format!("{start}{}{end}", "x".repeat(size - start.len() - end.len()))
+    };
+    let cases = [
+        case("1 MiB", rig.call(padded(1 << 20)), &[200], Reach::Once),
+        case("exactly the limit", rig.call(padded(LIMIT)), &[200], Reach::Once),
+        case("a byte more", rig.call(padded(LIMIT + 1)), &[413], Reach::Never),
+        case("5 MiB", rig.call(padded(5 << 20)), &[413], Reach::Never),
+        case(
+            "a GET with a body",
+            {
+                let mut request = Request::stream(&rig.host, &rig.session);
+                request.content_type = Some("application/json".into());
+                request.body = b"{}".to_vec();
+                request
+            },
+            &[400, 413, 415],
+            Reach::Never,
+        ),
+    ];
+    rig.judge_all(&cases, 5).await;
+    let mut modern = Request::modern(&rig.host, 1, "tools/list", "", json!({}));
+    modern.body = padded(5 << 20).into_bytes();
+    rig.judge(&case("5 MiB, modern", modern, &[413], Reach::Never)).await.expect("413");
+
+    // The same in chunks, where no length announces it.
+    rig.hub.take();
+    let mut request = rig.call("");
+    request.content_type = None;
+    request.lines += "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n";
+    let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000)).repeat(80);
+    let bytes = [request.bytes(), chunk.into_bytes(), b"0\r\n\r\n".to_vec()].concat();
+    let mut client = RawClient::connect(rig.address()).await.expect("a connection");
+    let _ = client.send_cut(&bytes, Cut::Whole).await;
+    assert_eq!(client.answer().await.map(|answer| answer.status), Ok(413));
+    assert_eq!(rig.hub.log().bytes, 0);
+}
+
+/// Ways to get a session id wrong.
+fn forgeries(good: &str, foreign: &str) -> Vec<(String, String)> {
+    let flipped = |at: usize| {
+        let mut bytes = good.as_bytes().to_vec();
+        bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+        String::from_utf8(bytes).expect("ASCII")
+    };
+    let length = good.len();
+    let mut forgeries: Vec<_> =
+        [0, 1, 2, 4, 8, 16, length / 3, length / 2, length - 20, length - 2, length - 1]
+            .map(|at| (format!("byte {at} of {length} changed"), flipped(at)))
+            .into();
+    let mut swapped: Vec<char> = good.chars().collect();
+    swapped.swap(length / 2, length / 2 + 1);
+    let own = |name: &str, id: &str| (name.to_owned(), id.to_owned());
+    forgeries.extend([
+        own("half of it", &good[..length / 2]),
+        own("all but the last byte", &good[..length - 1]),
+        own("all but the first byte", &good[1..]),
+        own("one byte more", &format!("{good}A")),
+        own("padding", &format!("{good}=")),
+        own("twice", &format!("{good}{good}")),
+        own("in capitals", &good.to_ascii_uppercase()),
+        own("reversed", &good.chars().rev().collect::<String>()),
+        own("of another gateway", foreign),
+        own("the hub's own", "raw-inner-00000000"),
+        own("one letter", "x"),
+        own("a guess", "00000000-0000-0000-0000-000000000000"),
+        own("a path", "../../etc/passwd"),
+        own("a query", "' OR 1=1 --"),
+        own("7,000 letters", &"A".repeat(7000)),
+        own("two ids in a list", &format!("{good},{good}")),
+    ]);
+    let swapped: String = swapped.into_iter().collect();
+    if swapped != good {
+        forgeries.push(own("two bytes swapped", &swapped));
+    }
+    forgeries
+}
+
+/// One answer for every id that is not this client's: nobody learns which ids exist.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn forged_session_ids_all_look_the_same() {
+    let rig = Rig::start().await;
+    let other = plain_edge(&rig.hub).await.expect("another gateway, with another key");
+    let foreign = open_session(other.listener(), LEGACY, "").await.expect("a session of the other");
+    let mut first: Option<String> = None;
+    let forgeries = forgeries(&rig.session, &foreign);
+    assert!(forgeries.len() >= 25);
+    for (name, id) in &forgeries {
+        let posts = Request::legacy(&rig.host, id, legacy_call(1, "echo", &json!({})));
+        let mut deletes = Request::stream(&rig.host, id).line("DELETE /mcp");
+        deletes.accept = None;
+        let cases = [
+            case(format!("POST with {name}"), posts, &[404], Reach::Never),
+            case(format!("GET with {name}"), Request::stream(&rig.host, id), &[404], Reach::Never),
+            case(format!("DELETE with {name}"), deletes, &[404], Reach::Never),
+        ];
+        for case in cases {
+            let answer = rig.judge(&case).await.unwrap_or_else(|flaw| panic!("{}: {flaw}", case.name));
+            if case.request.line.starts_with("POST") {
+                let shown = shown(&answer);
+                let first = first.get_or_insert_with(|| shown.clone());
+                assert_eq!(&shown, first, "{} is told apart from the others", case.name);
+            }
+        }
+    }
+    let good = rig.call(legacy_call(1, "echo", &json!({})));
+    rig.judge(&case("the true id", good, &[200], Reach::Once)).await.expect("still works");
+}
+
+/// What a client can see of an answer, without its date.
+fn shown(answer: &Answer) -> String {
+    let fields: Vec<_> =
+        answer.fields.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("date")).collect();
+    format!("{} {fields:?} {}", answer.status, answer.text())
+}
+
+/// A session belongs to the credential that opened it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_under_another_credential_is_unknown() {
+    let rig = Rig::start().await;
+    let mine = "Authorization: Bearer alice-secret\r\n";
+    let session = open_session(rig.address(), LEGACY, mine).await.expect("a session with a credential");
+    let call = |session: &str, lines: &str| {
+        Request::legacy(&rig.host, session, legacy_call(1, "echo", &json!({}))).with(lines)
+    };
+    rig.judge(&case("mine", call(&session, mine), &[200], Reach::Once)).await.expect("works");
+    let unknown =
+        rig.judge(&case("unknown", call("nonsense", mine), &[404], Reach::Never)).await.expect("404");
+    for theirs in [
+        "Authorization: Bearer mallory-secret\r\n",
+        "Authorization: Bearer alice-secret2\r\n",
+        "Authorization: Basic YWxpY2U6eA==\r\n",
+        "Authorization:\r\n",
+        "",
+    ] {
+        let answer =
+            rig.judge(&case(theirs, call(&session, theirs), &[404], Reach::Never)).await.expect(theirs);
+        assert_eq!(shown(&answer), shown(&unknown), "{theirs:?} is told apart from an unknown session");
+        let stream = Request::stream(&rig.host, &session).with(theirs);
+        rig.judge(&case(theirs, stream.clone(), &[404], Reach::Never)).await.expect(theirs);
+        rig.judge(&case(theirs, stream.line("DELETE /mcp"), &[404], Reach::Never)).await.expect(theirs);
+    }
+    // And one that was opened without a credential does not become somebody's.
+    rig.judge(&case("none becomes one", call(&rig.session, mine), &[404], Reach::Never)).await.expect("404");
+    rig.judge(&case("mine again", call(&session, mine), &[200], Reach::Once)).await.expect("works");
+}
+
+/// The client's id and the hub's id never meet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn session_ids_never_cross_the_gateway() {
+    let rig = Rig::start().await;
+    rig.hub.take();
+    let session = open_session(rig.address(), LEGACY, "").await.expect("a session");
+    assert!(session.len() >= 40 && session.bytes().all(|b| (0x21..0x7f).contains(&b)), "{session:?}");
+    assert!(!session.contains(INNER) && !session.contains("raw"), "the id tells the hub's: {session}");
+    let call = Request::legacy(&rig.host, &session, legacy_call(1, "echo", &json!({})));
+    let answer = call.send(rig.address()).await.expect("an answer");
+    assert!(!shown(&answer).contains(INNER), "{}", shown(&answer));
+    let log = rig.hub.log();
+    assert_eq!(log.requests.len(), 3);
+    assert_eq!(log.requests[0].field("mcp-session-id"), None);
+    for seen in &log.requests[1..] {
+        assert!(seen.field("mcp-session-id").is_some_and(|id| id.contains(INNER)), "{:?}", seen.fields);
+        assert!(!format!("{:?}", seen.fields).contains(&session), "the client's id reached the hub");
+    }
+    // A client that starts over with its old id in hand gets a new one; the old one is not passed on.
+    rig.hub.take();
+    let again = Request::initialize(&rig.host, LEGACY).with(&format!("Mcp-Session-Id: {session}\r\n"));
+    let answer = again.send(rig.address()).await.expect("an answer");
+    assert_eq!(answer.status, 200);
+    assert_ne!(answer.field("mcp-session-id"), Some(session.as_str()));
+    assert_eq!(rig.hub.log().requests[0].field("mcp-session-id"), None);
+    // Without an id, the hub says what it thinks of that.
+    let homeless = Request::post(&rig.host, legacy_call(1, "echo", &json!({})));
+    rig.judge(&case("no session id", homeless, &[400], Reach::May)).await.expect("400");
+}
+
+/// A size that the operator set is the size that holds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_are_the_operators() {
+    let hub = RawHub::start(mcp("raw")).await.expect("a hub on loopback");
+    let limits = "[limits]\nrequest_body = \"2KiB\"\njson_depth = 8\n";
+    let gateway = Gateway::start(plain_config(&hub).section(limits)).await.expect("the gateway starts");
+    let host = gateway.listener().to_string();
+    let session = open_session(gateway.listener(), LEGACY, "").await.expect("a session");
+    let send = async |body: String| {
+        let request = Request::legacy(&host, &session, body);
+        request.send(gateway.listener()).await.expect("an answer").status
+    };
+    assert_eq!(send(legacy_call(1, "echo", &json!({"a": "x".repeat(1000)}))).await, 200);
+    assert_eq!(send(legacy_call(1, "echo", &json!({"a": "x".repeat(3000)}))).await, 413);
+    assert_eq!(send(legacy_call(1, "echo", &json!([[[[[[[[1]]]]]]]]))).await, 400);
+}
