@@ -22,7 +22,9 @@ pub(crate) struct Peek<'a> {
 
 /// The id and method of a body, if it is one JSON object.
 pub(crate) fn peek(body: &[u8]) -> Option<Peek<'_>> {
-    serde_json::from_slice(body).ok()
+    // A derived reader would take the first items of an array for the fields.
+    let object = body.trim_ascii_start().starts_with(b"{");
+    object.then(|| serde_json::from_slice(body).ok()).flatten()
 }
 
 /// The SDK calls a body that is no JSON, or JSON but no message, an unsupported media type, in plain text. JSON-RPC

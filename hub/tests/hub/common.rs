@@ -179,7 +179,7 @@ pub(crate) fn text(result: &CallToolResult) -> &str {
 }
 
 pub(crate) fn http() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().build().expect("a client")
+    reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client")
 }
 
 /// A POST as a legacy client sends it.

@@ -36,6 +36,14 @@ async fn modern_get_and_delete_are_not_allowed() {
 async fn legacy_methods_are_unknown_to_the_modern_era() {
     let hub = hub().await;
     let cases = [
+        (
+            "initialize",
+            json!({
+                "protocolVersion": MODERN,
+                "capabilities": {},
+                "clientInfo": { "name": "tester", "version": "1" },
+            }),
+        ),
         ("ping", json!({})),
         ("logging/setLevel", json!({ "level": "info" })),
         ("resources/subscribe", json!({ "uri": "hub://clock" })),
@@ -63,13 +71,16 @@ async fn a_header_that_contradicts_the_body_is_refused() {
 #[tokio::test]
 async fn a_body_that_is_no_message_is_named_as_what_it_is() {
     let hub = hub().await;
-    for (body, code) in [("{\"jsonrpc\"", -32_700), ("[]", -32_600), ("{\"id\":1}", -32_600), ("", -32_700)] {
+    for (body, code) in
+        [("{\"jsonrpc\"", -32_700), ("[{\"id\":1}]", -32_600), ("{\"id\":1}", -32_600), ("", -32_700)]
+    {
         let request = http().post(&hub.url).header("accept", "application/json, text/event-stream");
         let answer =
             request.header("content-type", "application/json").body(body).send().await.expect("an answer");
         assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{body}");
         let told: Value = answer.json().await.expect("JSON");
         assert_eq!(told["error"]["code"], code, "{body}");
+        assert_eq!(told["id"], if body.starts_with("{\"id\"") { json!(1) } else { Value::Null }, "{body}");
     }
     let plain = http().post(&hub.url).header("accept", "application/json, text/event-stream").body("{}");
     assert_eq!(plain.send().await.expect("an answer").status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
