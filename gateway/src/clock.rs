@@ -248,7 +248,8 @@ mod tests {
     fn no_nonce_comes_twice_even_across_refills_and_threads() {
         let draw = || (0..10_000).map(|_| nonce()).collect::<Vec<_>>();
         let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(draw)).collect();
-        let drawn: Vec<_> = threads.into_iter().flat_map(|t| t.join().expect("drawing never panics")).collect();
+        let drawn: Vec<_> =
+            threads.into_iter().flat_map(|t| t.join().expect("drawing never panics")).collect();
         assert_eq!(drawn.iter().collect::<BTreeSet<_>>().len(), drawn.len());
         assert!(drawn.iter().all(|nonce| nonce != &[0; 12]));
     }

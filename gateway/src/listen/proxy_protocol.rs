@@ -73,11 +73,11 @@ fn parse_v1(bytes: &[u8]) -> Parsed {
         return if window.len() == V1_BYTES_MAX { Parsed::Malformed } else { Parsed::Incomplete };
     };
     let line = &window[..=newline];
-    let Ok(header) = v1::Header::try_from(line) else { return Parsed::Malformed };
-    // `ppp` stops at the first CR; a line whose first CR is not its last but one byte is not a line.
-    if header.header.len() != line.len() {
+    // `ppp` takes a space for a CR: `… 443 \n` would pass.
+    if !line.ends_with(b"\r\n") {
         return Parsed::Malformed;
     }
+    let Ok(header) = v1::Header::try_from(line) else { return Parsed::Malformed };
     let (source, destination) = match header.addresses {
         v1::Addresses::Unknown => (None, None),
         v1::Addresses::Tcp4(ip) => (
@@ -194,6 +194,9 @@ mod tests {
             b"PROXY TCP4 192.0.2.1 198.51.100.7 49152 443 \r\n",
             b"PROXY TCP4 192.0.2.1 198.51.100.7 49152 65536\r\n",
             b"PROXY TCP4 192.0.2.1 198.51.100.7 49152 443\n",
+            b"PROXY TCP4 192.0.2.1 198.51.100.7 49152 443 \n",
+            b"PROXY UNKNOWN \n",
+            b"PROXY UNKNOWN\rx\n",
             b"PROXY TCP4 192.0.2.1 198.51.100.7 49152\r443\r\n",
             b"PROXY TCP4 2001:db8::1 ::1 1 2\r\n",
             b"PROXY TCP6 fe80::1%eth0 ::1 1 2\r\n",

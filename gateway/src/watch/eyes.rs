@@ -234,3 +234,24 @@ impl Eyes {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_report_in_the_middle_of_changes_is_followed_by_another_at_rest() {
+        let (long, none) = (Duration::from_secs(3600), Duration::ZERO);
+        let shared = Arc::new(Shared::default());
+        let mut eyes = Eyes::new(Arc::clone(&shared), Timing { quiet: long, burst_max: none, poll: long });
+        eyes.note(vec!["file".into()]);
+        eyes.report_when_due();
+        assert_eq!(std::mem::take(&mut shared.slate().pending).files, BTreeSet::from(["file".into()]));
+        eyes.timing = Timing { quiet: none, burst_max: long, poll: long };
+        eyes.report_when_due();
+        assert_eq!(shared.slate().pending.files, BTreeSet::from(["file".into()]));
+        assert!(eyes.burst.is_none());
+    }
+}
