@@ -30,8 +30,22 @@ pub struct Edge {
 impl Edge {
     /// An edge at the beginning of its life.
     #[must_use]
-    pub fn new(snapshots: Reader<Snapshot>, metrics: Metrics, lifecycle: Lifecycle, access: AccessLog, control: Handle) -> Self {
-        Self { snapshots, metrics, lifecycle, budget: Budget::default(), access, control, turn: AtomicU64::new(0) }
+    pub fn new(
+        snapshots: Reader<Snapshot>,
+        metrics: Metrics,
+        lifecycle: Lifecycle,
+        access: AccessLog,
+        control: Handle,
+    ) -> Self {
+        Self {
+            snapshots,
+            metrics,
+            lifecycle,
+            budget: Budget::default(),
+            access,
+            control,
+            turn: AtomicU64::new(0),
+        }
     }
 
     /// The number of this placement.

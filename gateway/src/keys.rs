@@ -60,7 +60,9 @@ pub fn load(files: &[PathBuf]) -> Result<KeyRing, KeyFileError> {
             Err(source) => return Err(KeyFileError::Read { path: path.clone(), source }),
             Ok(text) => text,
         };
-        keys.push(SecretKey::parse(&text).map_err(|source| KeyFileError::Key { path: path.clone(), source })?);
+        keys.push(
+            SecretKey::parse(&text).map_err(|source| KeyFileError::Key { path: path.clone(), source })?,
+        );
     }
     Ok(KeyRing::new(&keys)?)
 }
@@ -82,8 +84,13 @@ fn create(path: &Path) -> Result<String, KeyFileError> {
     let text = key.to_file();
     // Written beside and linked into place: nobody ever reads half a key.
     let draft = path.with_extension(format!("new-{}", std::process::id()));
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft).map_err(failed)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&draft)
+        .map_err(failed)?;
     let linked = file
         .write_all(text.as_bytes())
         .and_then(|()| file.sync_all())

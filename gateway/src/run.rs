@@ -35,8 +35,9 @@ const SUCCESSION_WAIT: Duration = Duration::from_secs(600);
 ///
 /// # Errors
 /// The configuration has mistakes, or something it names cannot be used: an address, a certificate, a key.
-pub fn run(args: &RunArgs) -> Result<(), Failure> {
-    let loaded = mcphub_conf::load(&args.config, &|name| std::env::var(name).ok()).map_err(Failure::Config)?;
+pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
+    let loaded =
+        mcphub_conf::load(&args.config, &|name| std::env::var(name).ok()).map_err(Failure::Config)?;
     let (errors, _errors_guard) = LogQueue::start(std::io::stderr())?;
     let (lines, _lines_guard) = LogQueue::start(std::io::stdout())?;
     let log = logging::start(control::level_of(&loaded), format_of(&loaded), errors).ok();
@@ -57,7 +58,8 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     let watch = Watch::start(loaded.files.iter().cloned(), Timing::default())
         .context("cannot watch the configuration")?;
     let threads = loaded.settings.gateway.threads.get();
-    let parts = Parts { config: args.config.clone(), loaded, publisher, metrics: metrics.clone(), log, watch };
+    let parts =
+        Parts { config: args.config.clone(), loaded, publisher, metrics: metrics.clone(), log, watch };
     let (control, handle) = Control::new(parts);
     let edge =
         Arc::new(Edge::new(snapshots.clone(), metrics, lifecycle.clone(), AccessLog::new(lines), handle));
@@ -92,7 +94,9 @@ fn state_directory(loaded: &Loaded) -> PathBuf {
     match &loaded.settings.state {
         StateSettings::Embedded { directory } => directory.clone(),
         // Only the hand-over socket lives on this machine then.
-        StateSettings::Nats { .. } => std::env::temp_dir().join(format!("mcphub-edge-{}", loaded.settings.gateway.name)),
+        StateSettings::Nats { .. } => {
+            std::env::temp_dir().join(format!("mcphub-edge-{}", loaded.settings.gateway.name))
+        }
     }
 }
 
@@ -112,8 +116,8 @@ fn activated() -> anyhow::Result<Inherited> {
 /// Waits for the running gateway to lend us its listeners.
 fn take_over(upgrade_socket: &Path) -> anyhow::Result<(Inherited, Option<ReadyGuard>)> {
     tracing::info!(socket = %upgrade_socket.display(), "waiting for the running gateway to get SIGQUIT");
-    let received =
-        handover::receive(upgrade_socket, SUCCESSION_WAIT).context("the running gateway did not hand over")?;
+    let received = handover::receive(upgrade_socket, SUCCESSION_WAIT)
+        .context("the running gateway did not hand over")?;
     tracing::info!(predecessor = received.pid, listeners = received.listeners.len(), "taking over");
     Ok((received.listeners, Some(received.ready)))
 }
@@ -183,7 +187,8 @@ impl Service for ControlService {
                 // It serves on, so two of us would: the one that was asked to come goes.
                 let error = format!("{:#}", anyhow::Error::from(error));
                 tracing::error!(error, "the predecessor did not let go; stopping");
-                let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM);
+                let _ =
+                    rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM);
             }
         }
         let Some(control) = self.control.take() else { return };

@@ -12,7 +12,8 @@ use crate::upstream::{TrustError, Upstream};
 use mcphub_conf::settings::{GeoDatabase, ListenerSettings, SessionBind, Settings};
 use mcphub_geo::{Coordinates, Database, HubSites, PlaceBook, ResidencyError, Standing};
 use mcphub_routing::{
-    EraSet, Generation, Generational, HubSpec, HubState, LocationName, RoutingTable, Share, SpecError, TableSpec,
+    EraSet, Generation, Generational, HubSpec, HubState, LocationName, RoutingTable, Share, SpecError,
+    TableSpec,
 };
 use mcphub_session::{Bind, Sealer};
 use rustls::sign::CertifiedKey;

@@ -47,7 +47,12 @@ impl Reply {
 }
 
 /// Answers one request of an operator.
-pub async fn serve(edge: &Arc<Edge>, snapshot: &Arc<Snapshot>, arrival: &Arrival<'_>, mut down: Downstream<'_>) {
+pub async fn serve(
+    edge: &Arc<Edge>,
+    snapshot: &Arc<Snapshot>,
+    arrival: &Arrival<'_>,
+    mut down: Downstream<'_>,
+) {
     // Read before anything is done: half a request changes nothing.
     let reply = match down.body(BODY_MAX).await {
         Ok(_) => answer(edge, snapshot, arrival.head).await,
@@ -146,7 +151,9 @@ fn status(edge: &Edge, snapshot: &Snapshot, status: &Status) -> serde_json::Valu
 
 async fn reload(edge: &Edge) -> Reply {
     match edge.control.reload().await {
-        Some(outcome @ (Reloaded::Swapped { .. } | Reloaded::Unchanged { .. })) => Reply::json(200, &json!(outcome)),
+        Some(outcome @ (Reloaded::Swapped { .. } | Reloaded::Unchanged { .. })) => {
+            Reply::json(200, &json!(outcome))
+        }
         Some(outcome @ Reloaded::NeedsRestart { .. }) => Reply::json(409, &json!(outcome)),
         Some(outcome @ Reloaded::Refused { .. }) => Reply::json(422, &json!(outcome)),
         None => Reply::error(503, "the gateway is stopping"),

@@ -5,8 +5,8 @@
 //! closed between two events; at the *deadline* what is still in flight is answered in words; and when nothing is in
 //! flight any more the process may end.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 

@@ -213,7 +213,8 @@ impl Control {
         let old = self.loaded.clone();
         let geo_changed = is_geo(&present, changed);
         // Reading files and laying out a table for thousands of hubs is not for a thread that serves.
-        let built = tokio::task::spawn_blocking(move || build(&path, &old, geo_changed, &previous, &metrics)).await;
+        let built =
+            tokio::task::spawn_blocking(move || build(&path, &old, geo_changed, &previous, &metrics)).await;
         match built {
             Ok(Ok((loaded, snapshot))) => {
                 let (revision, generation) = (snapshot.revision, snapshot.table.generation().get());
@@ -233,7 +234,9 @@ impl Control {
                 }
                 outcome
             }
-            Err(panicked) => Reloaded::Refused { why: format!("building the next snapshot failed: {panicked}") },
+            Err(panicked) => {
+                Reloaded::Refused { why: format!("building the next snapshot failed: {panicked}") }
+            }
         }
     }
 }

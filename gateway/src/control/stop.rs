@@ -41,14 +41,11 @@ pub struct Stop {
 #[async_trait]
 impl ShutdownSignalWatch for Stop {
     async fn recv(&self) -> ShutdownSignal {
-        let (mut terminate, mut interrupt, mut quit) =
-            match (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::quit())) {
-                (Ok(terminate), Ok(interrupt), Ok(quit)) => (terminate, interrupt, quit),
-                _ => {
-                    tracing::error!("cannot listen for signals");
-                    return ShutdownSignal::FastShutdown;
-                }
-            };
+        let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::quit()];
+        let [Ok(mut terminate), Ok(mut interrupt), Ok(mut quit)] = kinds.map(signal) else {
+            tracing::error!("cannot listen for signals");
+            return ShutdownSignal::FastShutdown;
+        };
         loop {
             tokio::select! {
                 _ = terminate.recv() => break tracing::info!("SIGTERM: stopping"),

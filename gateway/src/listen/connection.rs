@@ -41,7 +41,9 @@ pub(super) async fn serve(hall: &Hall, tcp: TcpStream, address: SocketAddr, phas
     let snapshot = hall.edge.snapshots.load_full();
     let patience = snapshot.settings.limits.header_deadline;
     let mut wire = Wire::Tcp(tcp);
-    let Ok(Some(opened)) = timeout(patience, open(hall, &snapshot, &mut wire, address.ip())).await else { return };
+    let Ok(Some(opened)) = timeout(patience, open(hall, &snapshot, &mut wire, address.ip())).await else {
+        return;
+    };
     let Wire::Tcp(tcp) = wire else { return };
     let Opened { peer, early } = opened;
     let limits = Limits::from(&snapshot.settings.limits);
@@ -49,21 +51,21 @@ pub(super) async fn serve(hall: &Hall, tcp: TcpStream, address: SocketAddr, phas
     let Some(acceptor) = &hall.acceptor else {
         if hall.http2 && early.starts_with(H2_PREFACE) {
             let stream = rewound(tcp, &early);
-            return http2::serve(hall, Box::new(stream), peer, false, phase).await;
+            return Box::pin(http2::serve(hall, Box::new(stream), peer, false, phase)).await;
         }
         let connection = Connection::new(Wire::Tcp(tcp), early, limits);
-        return http1(hall, connection, peer, false, phase).await;
+        return Box::pin(http1(hall, connection, peer, false, phase)).await;
     };
-    let shaken = timeout(patience, acceptor.tls_handshake(rewound(tcp, &early))).await;
+    let shaken = timeout(patience, Box::pin(acceptor.tls_handshake(rewound(tcp, &early)))).await;
     let Ok(Ok(stream)) = shaken else {
         tracing::debug!(client = %peer.ip(), "TLS handshake failed");
         return;
     };
     if stream.selected_alpn_proto() == Some(ALPN::H2) {
-        return http2::serve(hall, Box::new(stream), peer, true, phase).await;
+        return Box::pin(http2::serve(hall, Box::new(stream), peer, true, phase)).await;
     }
     let connection = Connection::new(Wire::Tls(Box::new(stream)), BytesMut::new(), limits);
-    http1(hall, connection, peer, true, phase).await;
+    Box::pin(http1(hall, connection, peer, true, phase)).await;
 }
 
 /// A stream of Pingora's that first gives what has been read already.
@@ -99,8 +101,15 @@ async fn open(hall: &Hall, snapshot: &Snapshot, wire: &mut Wire, socket: IpAddr)
 }
 
 /// The source that a PROXY header names. The outer `None`: the connection must end.
-#[allow(clippy::option_option, reason = "whether to go on, and whether an address was given, are two questions")]
-async fn proxy_header(wire: &mut Wire, early: &mut BytesMut, mode: ProxyProtocol) -> Option<Option<SocketAddr>> {
+#[allow(
+    clippy::option_option,
+    reason = "whether to go on, and whether an address was given, are two questions"
+)]
+async fn proxy_header(
+    wire: &mut Wire,
+    early: &mut BytesMut,
+    mode: ProxyProtocol,
+) -> Option<Option<SocketAddr>> {
     loop {
         match parse(early) {
             Parsed::Header { source, consumed, .. } => {

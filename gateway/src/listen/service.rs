@@ -46,7 +46,13 @@ pub struct EdgeService {
 impl EdgeService {
     /// A service for these doors.
     #[must_use]
-    pub fn new(name: &'static str, threads: usize, edge: Arc<Edge>, doors: Vec<Door>, started: Started) -> Self {
+    pub fn new(
+        name: &'static str,
+        threads: usize,
+        edge: Arc<Edge>,
+        doors: Vec<Door>,
+        started: Started,
+    ) -> Self {
         Self { name, threads, edge, doors, started: Some(started) }
     }
 }
@@ -92,9 +98,9 @@ pub(super) struct Hall {
 impl Hall {
     fn new(edge: &Arc<Edge>, door: Door, connections: &Arc<Connections>) -> io::Result<(TcpListener, Self)> {
         let acceptor = match door.role {
-            Role::Clients(listener) if door.tls => Some(
-                tls::acceptor(edge.snapshots.clone(), listener, door.http2).map_err(io::Error::other)?,
-            ),
+            Role::Clients(listener) if door.tls => {
+                Some(tls::acceptor(edge.snapshots.clone(), listener, door.http2).map_err(io::Error::other)?)
+            }
             _ => None,
         };
         let listener = TcpListener::from_std(door.listener)?;

@@ -71,7 +71,11 @@ impl ResolvesServerCert for Present {
 ///
 /// # Errors
 /// The provider cannot do these versions, which would be a mistake of the build.
-pub fn acceptor(snapshots: Reader<Snapshot>, listener: usize, http2: bool) -> Result<Acceptor, rustls::Error> {
+pub fn acceptor(
+    snapshots: Reader<Snapshot>,
+    listener: usize,
+    http2: bool,
+) -> Result<Acceptor, rustls::Error> {
     let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(provider::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
         .with_no_client_auth()

@@ -71,7 +71,7 @@ impl AccessLog {
             hub: hub.as_ref().map(|hub| hub.id.as_str()),
             generation: table.generation().get(),
             status: trace.status,
-            outcome: trace.outcome.map(|outcome| outcome.as_str()),
+            outcome: trace.outcome.map(super::metrics::HubOutcome::as_str),
             failure: trace.failure,
             attempts: trace.attempts,
             bytes: trace.bytes,

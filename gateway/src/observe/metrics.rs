@@ -3,10 +3,10 @@
 //! Everything a request touches is resolved once, when a hub or the process starts: no label is looked up while a
 //! request waits.
 
+use mcphub_routing::Era;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
-use mcphub_routing::Era;
 
 /// Upper bounds of the duration buckets, seconds. MCP calls range from a local echo to a tool that works for
 /// minutes.
@@ -111,10 +111,15 @@ impl Metrics {
         let registry = Registry::new();
         let make = Maker { registry: &registry };
         let requests = make.counters("mcphub_requests_total", "Requests answered.", &["era", "status"])?;
-        let by_class = |era: &str| ["1xx", "2xx", "3xx", "4xx", "5xx"].map(|class| requests.with_label_values(&[era, class]));
+        let by_class = |era: &str| {
+            ["1xx", "2xx", "3xx", "4xx", "5xx"].map(|class| requests.with_label_values(&[era, class]))
+        };
         let hub_duration = HistogramVec::new(
-            HistogramOpts::new("mcphub_hub_request_seconds", "Time from a request's arrival to the end of its answer.")
-                .buckets(DURATIONS.to_vec()),
+            HistogramOpts::new(
+                "mcphub_hub_request_seconds",
+                "Time from a request's arrival to the end of its answer.",
+            )
+            .buckets(DURATIONS.to_vec()),
             &["hub"],
         )?;
         registry.register(Box::new(hub_duration.clone()))?;
@@ -126,7 +131,11 @@ impl Metrics {
                 &["hub", "outcome"],
             )?,
             hub_duration,
-            hub_connects: make.counters("mcphub_hub_connects_total", "Connections opened to a hub.", &["hub"])?,
+            hub_connects: make.counters(
+                "mcphub_hub_connects_total",
+                "Connections opened to a hub.",
+                &["hub"],
+            )?,
             refusals: make.counters(
                 "mcphub_refusals_total",
                 "Requests that the gateway answered itself, by reason.",
@@ -134,17 +143,23 @@ impl Metrics {
             )?,
             connections: make.gauge("mcphub_connections", "Client connections open now.")?,
             connections_total: make.counter("mcphub_connections_total", "Client connections accepted.")?,
-            in_flight: make.gauge("mcphub_requests_in_flight", "Requests in flight now, open streams included.")?,
+            in_flight: make
+                .gauge("mcphub_requests_in_flight", "Requests in flight now, open streams included.")?,
             streams: make.gauge("mcphub_streams_open", "Event streams open now.")?,
             sessions_opened: make.counter("mcphub_sessions_opened_total", "Legacy sessions opened.")?,
             retries: make.counter("mcphub_retries_total", "Requests sent once more.")?,
-            retries_denied: make.counter("mcphub_retries_denied_total", "Retries that the budget did not allow.")?,
+            retries_denied: make
+                .counter("mcphub_retries_denied_total", "Retries that the budget did not allow.")?,
             access_dropped: make.gauge("mcphub_access_log_dropped", "Access lines lost since the start.")?,
-            config_revision: make.gauge("mcphub_config_revision", "Accepted configuration in force, from 1.")?,
-            config_reload_ok: make.gauge("mcphub_config_last_reload_successful", "1 if the last reload was accepted.")?,
-            config_reloads_refused: make.counter("mcphub_config_reloads_refused_total", "Reloads refused.")?,
+            config_revision: make
+                .gauge("mcphub_config_revision", "Accepted configuration in force, from 1.")?,
+            config_reload_ok: make
+                .gauge("mcphub_config_last_reload_successful", "1 if the last reload was accepted.")?,
+            config_reloads_refused: make
+                .counter("mcphub_config_reloads_refused_total", "Reloads refused.")?,
             table_generation: make.gauge("mcphub_table_generation", "Generation of the routing table.")?,
-            geo_reload_ok: make.gauge("mcphub_geo_last_reload_successful", "1 if the geographic database is current.")?,
+            geo_reload_ok: make
+                .gauge("mcphub_geo_last_reload_successful", "1 if the geographic database is current.")?,
             registry,
         })
     }
@@ -153,7 +168,8 @@ impl Metrics {
     #[must_use]
     pub fn hub(&self, id: &str) -> HubMetrics {
         HubMetrics {
-            outcomes: HubOutcome::ALL.map(|outcome| self.hub_outcomes.with_label_values(&[id, outcome.as_str()])),
+            outcomes: HubOutcome::ALL
+                .map(|outcome| self.hub_outcomes.with_label_values(&[id, outcome.as_str()])),
             duration: self.hub_duration.with_label_values(&[id]),
             connects: self.hub_connects.with_label_values(&[id]),
         }

@@ -4,10 +4,10 @@
 //! Browsers are kept out unless invited: a page on any site may reach a gateway on the same machine or network by
 //! DNS rebinding, so a foreign `Host` or `Origin` is refused whatever else is right.
 
-use mcphub_mcp::{EraDecision, Failure, ProtocolVersion, era};
 use mcphub_conf::settings::{AllowedHosts, ListenerSettings};
 use mcphub_http1::response::media_type_is;
 use mcphub_http1::{Known, Method, RequestHead};
+use mcphub_mcp::{EraDecision, Failure, ProtocolVersion, era};
 use mcphub_routing::Era;
 
 /// Where OAuth clients look for the resource's metadata (RFC 9728); passed on to a hub.
@@ -51,8 +51,7 @@ pub struct Refused<'a> {
 /// # Errors
 /// The failure to answer with.
 pub fn admit<'a>(listener: &ListenerSettings, head: &'a RequestHead) -> Result<Admitted<'a>, Refused<'a>> {
-    let decision = era(head.fields.get(Known::ProtocolVersion));
-    let era = if matches!(decision, EraDecision::Modern(_)) { Era::Modern } else { Era::Legacy };
+    let era = era_of(head);
     let refused = |failure| Err(Refused { failure, era });
     let Some(endpoint) = endpoint(&listener.path, head.path()) else { return refused(Failure::UnknownPath) };
     if !host_allowed(&listener.allowed_hosts, head) {
@@ -75,10 +74,6 @@ pub fn admit<'a>(listener: &ListenerSettings, head: &'a RequestHead) -> Result<A
     if !method_fits {
         return refused(Failure::MethodNotAllowed);
     }
-    if let EraDecision::Unknown(version) = decision {
-        let requested = std::str::from_utf8(version).unwrap_or_default();
-        return refused(Failure::VersionUnsupported { requested, supported: &ProtocolVersion::ALL });
-    }
     let json = || media_type_is(head.fields.get(Known::ContentType), b"application/json");
     if head.method == Method::Post && (!json() || is_encoded(head)) {
         return refused(Failure::ContentType);
@@ -89,8 +84,24 @@ pub fn admit<'a>(listener: &ListenerSettings, head: &'a RequestHead) -> Result<A
     Ok(Admitted { endpoint, era })
 }
 
+/// A version that we do not know is left to the hub, which alone can say what it supports: as a modern request if it
+/// is younger than the last legacy revision (they are dates), else as a legacy one.
+fn era_of(head: &RequestHead) -> Era {
+    match era(head.fields.get(Known::ProtocolVersion)) {
+        EraDecision::Modern(_) => Era::Modern,
+        EraDecision::Legacy(_) => Era::Legacy,
+        EraDecision::Unknown(version) => {
+            let dated =
+                version.len() == 10 && version.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-');
+            let younger = version > ProtocolVersion::V2025_11_25.as_str().as_bytes();
+            if dated && younger { Era::Modern } else { Era::Legacy }
+        }
+    }
+}
+
 fn endpoint<'a>(mcp: &str, path: &'a str) -> Option<Endpoint<'a>> {
-    let below_of = |prefix: &str| path.strip_prefix(prefix).filter(|below| below.is_empty() || below.starts_with('/'));
+    let below_of =
+        |prefix: &str| path.strip_prefix(prefix).filter(|below| below.is_empty() || below.starts_with('/'));
     if let Some(below) = below_of(mcp.trim_end_matches('/')) {
         return Some(Endpoint::Mcp { below });
     }

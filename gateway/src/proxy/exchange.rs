@@ -16,26 +16,35 @@ use crate::control::lifecycle::{Phase, PhaseWatch, reached};
 use crate::edge::Edge;
 use crate::http::Downstream;
 use crate::observe::metrics::HubOutcome;
-use crate::snapshot::{Listener, Snapshot};
+use crate::snapshot::Snapshot;
 use crate::upstream::{Answer, Hangup, InFlight, Link, Upstream, answer_limits};
 use bytes::Bytes;
-use mcphub_mcp::{Asked, Failure};
 use mcphub_http1::{Method, ResponseHead};
+use mcphub_mcp::{Asked, Failure};
 use mcphub_routing::{Choice, Era, Excluded, HubIndex};
 use std::io;
 use std::sync::Arc;
 use tokio::time::timeout;
 
 /// One request, read and understood, and all that forwarding it needs.
-pub struct Job<'a> {
+pub(super) struct Job<'a> {
     pub(super) edge: &'a Arc<Edge>,
     pub(super) snapshot: &'a Arc<Snapshot>,
-    pub(super) listener: &'a Listener,
     pub(super) arrival: &'a Arrival<'a>,
     pub(super) admitted: &'a Admitted<'a>,
     pub(super) message: &'a Message<'a>,
     pub(super) context: &'a Context<'a>,
     pub(super) body: &'a Bytes,
+}
+
+/// The client's side of an exchange.
+pub(super) struct Client<'a, 'd> {
+    /// Where answers go.
+    pub(super) down: &'a mut Downstream<'d>,
+    /// What is remembered of the request.
+    pub(super) trace: &'a mut Trace,
+    /// Whether we are stopping.
+    pub(super) phase: &'a mut PhaseWatch,
 }
 
 /// Where one attempt ended.
@@ -49,8 +58,7 @@ enum Attempt {
 }
 
 /// Forwards the request until it is answered.
-pub(super) async fn run(job: &Job<'_>, down: &mut Downstream<'_>, trace: &mut Trace) {
-    let mut phase = job.edge.lifecycle.watch();
+pub(super) async fn run(job: &Job<'_>, client: &mut Client<'_, '_>) {
     let settings = &job.snapshot.settings.upstream;
     let turn = job.edge.turn();
     let mut excluded = Excluded::none();
@@ -60,19 +68,19 @@ pub(super) async fn run(job: &Job<'_>, down: &mut Downstream<'_>, trace: &mut Tr
         let hub = match again.take().map_or_else(|| route::choose(job, excluded, turn), Choice::Keep) {
             Choice::Keep(hub) | Choice::Place(hub) => hub,
             // The hub that holds the session cannot have it, and what it holds is not to be had from another.
-            Choice::Move { .. } => return job.fail(down, trace, &Failure::HubUnreachable).await,
+            Choice::Move { .. } => return job.fail(client, &Failure::HubUnreachable).await,
             Choice::Refuse(refusal) => {
                 tracing::debug!(%refusal, "no hub for a request");
                 let failure = route::failure_of(refusal, &job.snapshot.table);
-                return job.fail(down, trace, &failure).await;
+                return job.fail(client, &failure).await;
             }
         };
         if job.context.session.as_ref().is_some_and(|session| session.hub != Some(hub)) {
-            return job.fail(down, trace, &Failure::HubUnreachable).await;
+            return job.fail(client, &Failure::HubUnreachable).await;
         }
-        trace.hub = Some(hub);
-        trace.attempts += 1;
-        let failure = match attempt(job, hub, fresh, down, trace, &mut phase).await {
+        client.trace.hub = Some(hub);
+        client.trace.attempts += 1;
+        let failure = match attempt(job, hub, fresh, client).await {
             Attempt::Done => return,
             Attempt::Unreached => {
                 excluded.insert(hub);
@@ -86,16 +94,16 @@ pub(super) async fn run(job: &Job<'_>, down: &mut Downstream<'_>, trace: &mut Tr
                 excluded.insert(hub);
                 Failure::HubBroke
             }
-            Attempt::Lost { .. } => return job.fail(down, trace, &Failure::HubBroke).await,
+            Attempt::Lost { .. } => return job.fail(client, &Failure::HubBroke).await,
         };
         fresh = again.is_some();
         // What is tried again stays under the budget until it is answered.
         let Some(_granted) = job.edge.budget.retry(settings.retry_budget, settings.retry_floor) else {
             job.edge.metrics.retries_denied.inc();
-            return job.fail(down, trace, &failure).await;
+            return job.fail(client, &failure).await;
         };
-        if trace.attempts >= settings.attempts {
-            return job.fail(down, trace, &failure).await;
+        if client.trace.attempts >= settings.attempts {
+            return job.fail(client, &failure).await;
         }
         job.edge.metrics.retries.inc();
     }
@@ -103,22 +111,15 @@ pub(super) async fn run(job: &Job<'_>, down: &mut Downstream<'_>, trace: &mut Tr
 
 impl Job<'_> {
     /// Answers a failure in the shape that fits this request.
-    pub(super) async fn fail(&self, down: &mut Downstream<'_>, trace: &mut Trace, failure: &Failure<'_>) {
-        trace.refused(failure);
-        self.with_asked(|asked| mcphub_mcp::answer(failure, self.context.scope, asked))
-            .send(down, trace)
-            .await;
+    pub(super) async fn fail(&self, client: &mut Client<'_, '_>, failure: &Failure<'_>) {
+        client.trace.refused(failure);
+        let answer = self.with_asked(|asked| mcphub_mcp::answer(failure, self.context.scope, asked));
+        reply::send(client.down, client.trace, &answer).await;
     }
 
-    /// Hands out whose answer a failure is. A modern body is read for its id only now that something went wrong.
+    /// Hands out whose answer a failure is.
     pub(super) fn with_asked<T>(&self, use_asked: impl FnOnce(Asked<'_>) -> T) -> T {
-        match self.message {
-            Message::Modern(_) => match mcphub_mcp::peek(self.body, self.snapshot.settings.limits.json_depth) {
-                Ok(envelope) => use_asked(envelope.asked()),
-                Err(_) => use_asked(Asked::Unknown),
-            },
-            message => use_asked(message.asked()),
-        }
+        self.message.with_asked(self.body, self.snapshot.settings.limits.json_depth, use_asked)
     }
 
     /// Whether it may be sent twice.
@@ -137,30 +138,7 @@ impl Job<'_> {
     }
 }
 
-/// An answer ready to go.
-trait Send {
-    async fn send(self, down: &mut Downstream<'_>, trace: &mut Trace);
-}
-
-impl Send for mcphub_mcp::Answer {
-    async fn send(self, down: &mut Downstream<'_>, trace: &mut Trace) {
-        trace.answered(self.status);
-        trace.bytes = self.body.len() as u64;
-        if self.close {
-            down.last();
-        }
-        let _ = down.answer(self.status, &reply::lines(&self), &self.body).await;
-    }
-}
-
-async fn attempt(
-    job: &Job<'_>,
-    hub: HubIndex,
-    fresh: bool,
-    down: &mut Downstream<'_>,
-    trace: &mut Trace,
-    phase: &mut PhaseWatch,
-) -> Attempt {
+async fn attempt(job: &Job<'_>, hub: HubIndex, fresh: bool, client: &mut Client<'_, '_>) -> Attempt {
     let Some(upstream) = job.snapshot.upstreams.get(hub.get()) else { return Attempt::Unreached };
     let settings = &job.snapshot.settings;
     let guard = upstream.enter();
@@ -170,7 +148,7 @@ async fn attempt(
             Ok(link) => link,
             Err(error) => {
                 tracing::debug!(hub = %upstream.url, %error, "no connection");
-                count(upstream, trace, HubOutcome::Unreachable);
+                count(upstream, client.trace, HubOutcome::Unreachable);
                 return Attempt::Unreached;
             }
         },
@@ -179,41 +157,41 @@ async fn attempt(
     let written = link.wire.write(&[&head, job.body], settings.limits.write_deadline).await;
     if let Err(error) = written {
         // Some of it may have arrived, and a hub may act on what it has.
-        return lost(upstream, trace, link.reused, &error);
+        return lost(upstream, client.trace, link.reused, &error);
     }
     let limits = answer_limits(&settings.limits);
     tokio::select! {
         biased;
         answer = timeout(settings.upstream.answer_deadline, Answer::head(&mut link, &limits)) => match answer {
             Ok(Ok(head)) => {
-                trace.answered_at = Some(clock::instant());
+                client.trace.answered_at = Some(clock::instant());
                 let arrived = relay::Arrived { upstream, guard, answer: Answer::new(head, link) };
-                relay::relay(job, arrived, down, trace, phase).await;
+                relay::relay(job, arrived, client).await;
                 Attempt::Done
             }
-            Ok(Err(Hangup::Lost(error))) => lost(upstream, trace, link.reused && link.is_untouched(), &error),
+            Ok(Err(Hangup::Lost(error))) => lost(upstream, client.trace, link.reused && link.is_untouched(), &error),
             Ok(Err(Hangup::Malformed(refusal))) => {
                 tracing::warn!(hub = %upstream.url, %refusal, "malformed answer");
-                count(upstream, trace, HubOutcome::Broken);
-                job.fail(down, trace, &Failure::HubGarbled).await;
+                count(upstream, client.trace, HubOutcome::Broken);
+                job.fail(client, &Failure::HubGarbled).await;
                 Attempt::Done
             }
             Err(_) => {
-                count(upstream, trace, HubOutcome::Timeout);
-                job.fail(down, trace, &Failure::HubTimeout).await;
+                count(upstream, client.trace, HubOutcome::Timeout);
+                job.fail(client, &Failure::HubTimeout).await;
                 Attempt::Done
             }
         },
-        () = down.left() => {
-            count(upstream, trace, HubOutcome::ClientLeft);
-            trace.left();
+        () = client.down.left() => {
+            count(upstream, client.trace, HubOutcome::ClientLeft);
+            client.trace.left();
             if !job.leaving_cancels() {
                 read_on(job, Arc::clone(upstream), guard, Unread::Head(link));
             }
             Attempt::Done
         }
-        () = reached(phase, Phase::Ending) => {
-            job.fail(down, trace, &Failure::ShuttingDown).await;
+        () = reached(client.phase, Phase::Ending) => {
+            job.fail(client, &Failure::ShuttingDown).await;
             Attempt::Done
         }
     }

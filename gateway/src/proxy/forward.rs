@@ -12,7 +12,7 @@ use mcphub_http1::{Known, Method, write};
 const VIA: &[u8] = b"1.1 mcphub-edge";
 
 /// The head of the request to `upstream`.
-pub fn head(job: &Job<'_>, upstream: &Upstream) -> Vec<u8> {
+pub(super) fn head(job: &Job<'_>, upstream: &Upstream) -> Vec<u8> {
     let head = job.arrival.head;
     let fields = &head.fields;
     let mut out = Vec::with_capacity(1024);

@@ -6,43 +6,43 @@ use super::parse::Message;
 use super::reply::scope_of;
 use crate::clock;
 use crate::snapshot::{Listener, Snapshot};
-use mcphub_mcp::{Failure, Scope};
 use mcphub_http1::Known;
+use mcphub_mcp::{Failure, Scope};
 use mcphub_routing::{Era, HubIndex, PlaceIndex, Residency, ResidencyIndex};
 use mcphub_session::Claims;
 use std::net::IpAddr;
 
 /// What a choice is made from, and what an answer must respect.
 #[derive(Debug)]
-pub struct Context<'b> {
+pub(super) struct Context<'b> {
     /// The client's address.
-    pub client: IpAddr,
+    pub(super) client: IpAddr,
     /// Where it is.
-    pub place: PlaceIndex,
+    pub(super) place: PlaceIndex,
     /// The shape that failures take.
-    pub scope: Scope,
+    pub(super) scope: Scope,
     /// The legacy session it belongs to.
-    pub session: Option<Session<'b>>,
+    pub(super) session: Option<Session<'b>>,
     /// A hash of who asks, for soft affinity.
-    pub key: Option<u64>,
+    pub(super) key: Option<u64>,
     /// Under which residency it may be placed.
-    pub residency: Residency,
+    pub(super) residency: Residency,
 }
 
 /// A legacy session.
 #[derive(Debug)]
-pub struct Session<'b> {
+pub(super) struct Session<'b> {
     /// What was sealed into its id.
-    pub claims: Claims<'b>,
+    pub(super) claims: Claims<'b>,
     /// Its hub, unless that has left the configuration.
-    pub hub: Option<HubIndex>,
+    pub(super) hub: Option<HubIndex>,
 }
 
 /// Gathers it.
 ///
 /// # Errors
 /// The session cannot be used.
-pub fn gather<'b>(
+pub(super) fn gather<'b>(
     snapshot: &Snapshot,
     listener: &Listener,
     arrival: &Arrival<'_>,
@@ -64,8 +64,9 @@ pub fn gather<'b>(
         None => None,
     };
     let standing = snapshot.standing(client);
-    let residency =
-        session.as_ref().map_or(standing.residency, |session| sealed(snapshot, &session.claims, standing.residency));
+    let residency = session
+        .as_ref()
+        .map_or(standing.residency, |session| sealed(snapshot, &session.claims, standing.residency));
     let keyed = match admitted.era {
         Era::Modern => snapshot.settings.routing.sticky_sessions,
         // What comes without a session (a hub that keeps none) has nothing else to be held together by.
@@ -92,9 +93,7 @@ fn open<'b>(
     buffer: &'b mut Vec<u8>,
 ) -> Result<Session<'b>, Failure<'static>> {
     match snapshot.sealer.open(token, authorization, clock::unix_seconds(), buffer) {
-        Ok(opened) => {
-            Ok(Session { hub: snapshot.table.find(opened.claims.hub), claims: opened.claims })
-        }
+        Ok(opened) => Ok(Session { hub: snapshot.table.find(opened.claims.hub), claims: opened.claims }),
         Err(why) => {
             tracing::debug!(%why, "session id refused");
             Err(Failure::SessionUnknown)

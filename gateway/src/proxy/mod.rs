@@ -30,9 +30,8 @@ use crate::edge::Edge;
 use crate::http::{BodyFlaw, Downstream};
 use crate::listen::client_addr::Peer;
 use crate::snapshot::{Listener, Snapshot};
-use mcphub_mcp::{Asked, Failure, Scope};
 use mcphub_http1::{Method, RequestHead};
-use parse::Message;
+use mcphub_mcp::{Asked, Failure, Scope};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -106,7 +105,10 @@ async fn admit(
         Ok(message) => message,
         Err(flaw) => {
             let scope = reply::scope_of(admitted.era, arrival.head);
-            return refuse(down, trace, &flaw.failure(), scope, Asked::Unknown).await;
+            let answer =
+                parse::with_asked_of(&body, depth, |asked| mcphub_mcp::answer(&flaw.failure(), scope, asked));
+            trace.refused(&flaw.failure());
+            return reply::send(down, trace, &answer).await;
         }
     };
     trace.note_message(&message);
@@ -115,7 +117,9 @@ async fn admit(
         Ok(context) => context,
         Err(failure) => {
             let scope = reply::scope_of(admitted.era, arrival.head);
-            return refuse(down, trace, &failure, scope, message.asked()).await;
+            trace.refused(&failure);
+            let answer = message.with_asked(&body, depth, |asked| mcphub_mcp::answer(&failure, scope, asked));
+            return reply::send(down, trace, &answer).await;
         }
     };
     trace.note_context(&context);
@@ -123,30 +127,25 @@ async fn admit(
     let job = exchange::Job {
         edge,
         snapshot,
-        listener,
         arrival,
         admitted: &admitted,
         message: &message,
         context: &context,
         body: &body,
     };
-    exchange::run(&job, down, trace).await;
+    let mut phase = edge.lifecycle.watch();
+    let mut client = exchange::Client { down, trace, phase: &mut phase };
+    exchange::run(&job, &mut client).await;
 }
 
 /// Answers with a failure in words.
-async fn refuse(down: &mut Downstream<'_>, trace: &mut Trace, failure: &Failure<'_>, scope: Scope, asked: Asked<'_>) {
+async fn refuse(
+    down: &mut Downstream<'_>,
+    trace: &mut Trace,
+    failure: &Failure<'_>,
+    scope: Scope,
+    asked: Asked<'_>,
+) {
     trace.refused(failure);
     reply::fail(down, trace, failure, scope, asked).await;
-}
-
-/// What the message wants, for modules that hold a [`Message`].
-impl Message<'_> {
-    /// Whose answer a failure must be.
-    #[must_use]
-    pub fn asked(&self) -> Asked<'_> {
-        match self {
-            Self::Legacy(envelope) => envelope.asked(),
-            Self::Modern { .. } | Self::Bodyless => Asked::Unknown,
-        }
-    }
 }

@@ -1,8 +1,8 @@
 //! What is remembered of a request: counters, and one line in the access log.
 
+use super::Arrival;
 use super::gather::Context;
 use super::parse::Message;
-use super::Arrival;
 use crate::clock;
 use crate::edge::Edge;
 use crate::observe::metrics::HubOutcome;

@@ -3,8 +3,8 @@
 //! Modern requests say it in their headers and their bodies are not read; legacy ones say it in the body only.
 
 use super::admission::{Admitted, Endpoint};
-use mcphub_mcp::{Class, Envelope, EnvelopeError, Failure, HeaderFlaw, ModernHeaders, Repeat};
 use mcphub_http1::{Known, Method, RequestHead};
+use mcphub_mcp::{Asked, Class, Envelope, EnvelopeError, Failure, HeaderFlaw, Kind, ModernHeaders, Repeat};
 use mcphub_routing::Era;
 
 /// A request's content, as far as it is read.
@@ -23,8 +23,8 @@ pub enum Message<'a> {
 pub enum Flaw {
     /// The body.
     Envelope(EnvelopeError),
-    /// The mirrored headers.
-    Headers(HeaderFlaw, String),
+    /// The mirrored headers, and what is wrong with them.
+    Headers(String),
 }
 
 impl Flaw {
@@ -33,7 +33,7 @@ impl Flaw {
     pub fn failure(&self) -> Failure<'_> {
         match self {
             Self::Envelope(error) => error.failure(),
-            Self::Headers(_, detail) => Failure::HeaderMismatch { detail },
+            Self::Headers(detail) => Failure::HeaderMismatch { detail },
         }
     }
 }
@@ -53,11 +53,38 @@ pub fn parse<'a>(
     }
     match admitted.era {
         Era::Legacy => mcphub_mcp::peek(body, depth).map(Message::Legacy).map_err(Flaw::Envelope),
-        Era::Modern => {
-            ModernHeaders::read(head.fields.get(Known::McpMethod), head.fields.get(Known::McpName))
-                .map(Message::Modern)
-                .map_err(|flaw| Flaw::Headers(flaw, flaw.to_string()))
+        Era::Modern => modern(head, body, depth),
+    }
+}
+
+fn modern<'a>(head: &'a RequestHead, body: &'a [u8], depth: usize) -> Result<Message<'a>, Flaw> {
+    let (method, name) = (head.fields.get(Known::McpMethod), head.fields.get(Known::McpName));
+    let flaw = match ModernHeaders::read(method, name) {
+        Ok(headers) => return Ok(Message::Modern(headers)),
+        Err(flaw) => flaw,
+    };
+    let passes = match flaw {
+        // Only requests must carry it; what a body without it is, the body alone can tell.
+        HeaderFlaw::MethodMissing => mcphub_mcp::peek(body, depth)
+            .is_ok_and(|envelope| matches!(envelope.kind, Kind::Notification { .. })),
+        // Tasks are an extension: a hub that does not have them says so, whatever else is missing.
+        HeaderFlaw::NameMissing => {
+            head.fields.text(Known::McpMethod).is_some_and(|name| name.starts_with("tasks/"))
         }
+        _ => false,
+    };
+    if passes {
+        let method = head.fields.text(Known::McpMethod).unwrap_or("-");
+        return Ok(Message::Modern(ModernHeaders { method, name: None }));
+    }
+    Err(Flaw::Headers(flaw.to_string()))
+}
+
+/// Hands out whose answer a failure of this body is.
+pub fn with_asked_of<T>(body: &[u8], depth: usize, use_asked: impl FnOnce(Asked<'_>) -> T) -> T {
+    match mcphub_mcp::peek(body, depth) {
+        Ok(envelope) => use_asked(envelope.asked()),
+        Err(_) => use_asked(Asked::Unknown),
     }
 }
 
@@ -96,6 +123,15 @@ impl Message<'_> {
     #[must_use]
     pub fn is_safe(&self) -> bool {
         self.class().repeat() == Repeat::Safe
+    }
+
+    /// Hands out whose answer a failure is. A modern body is read for its id only now that something went wrong.
+    pub fn with_asked<T>(&self, body: &[u8], depth: usize, use_asked: impl FnOnce(Asked<'_>) -> T) -> T {
+        match self {
+            Self::Legacy(envelope) => use_asked(envelope.asked()),
+            Self::Modern(_) => with_asked_of(body, depth, use_asked),
+            Self::Bodyless => use_asked(Asked::Unknown),
+        }
     }
 
     /// Whether it opens a legacy session.

@@ -1,15 +1,14 @@
 //! Pass a hub's answer on: at once where it is whole, as it comes where it is not.
 
-use super::exchange::{Job, Unread, count, read_on};
+use super::exchange::{Client, Job, Unread, count, read_on};
 use super::{Trace, route, streams};
 use crate::clock;
-use crate::control::lifecycle::{Phase, PhaseWatch, reached};
-use crate::http::Downstream;
+use crate::control::lifecycle::{Phase, reached};
 use crate::observe::metrics::HubOutcome;
 use crate::upstream::{Answer, Hangup, InFlight, Upstream};
 use bytes::BytesMut;
-use mcphub_mcp::Failure;
 use mcphub_http1::{FieldLines, Framing, Known, Method};
+use mcphub_mcp::Failure;
 use mcphub_session::{Claims, InitParams, UpstreamId};
 use std::sync::Arc;
 use tokio::time::timeout;
@@ -43,54 +42,48 @@ enum Held {
     Ending,
 }
 
-pub(super) async fn relay(
-    job: &Job<'_>,
-    mut arrived: Arrived<'_>,
-    down: &mut Downstream<'_>,
-    trace: &mut Trace,
-    phase: &mut PhaseWatch,
-) {
+pub(super) async fn relay(job: &Job<'_>, mut arrived: Arrived<'_>, client: &mut Client<'_, '_>) {
     let status = arrived.answer.head.status;
     let in_band = status >= 500 && job.context.session.is_some() && job.arrival.head.method == Method::Post;
     if in_band {
         // Clients end their whole session on a 5xx; the request alone has failed.
-        count(arrived.upstream, trace, HubOutcome::ServerError);
-        return job.fail(down, trace, &Failure::HubError { status }).await;
+        count(arrived.upstream, client.trace, HubOutcome::ServerError);
+        return job.fail(client, &Failure::HubError { status }).await;
     }
     let opens = job.message.opens_session() && status < 300;
     let events = arrived.answer.head.is_event_stream();
     let mut held = BytesMut::new();
     if !events || opens {
         let until = if opens { Until::Answer } else { Until::End };
-        match hold(job, &mut arrived.answer, &mut held, until, down, phase).await {
+        match hold(job, &mut arrived.answer, &mut held, until, client).await {
             Held::Whole => {
-                count(arrived.upstream, trace, outcome_of(status));
-                let lines = lines(job, trace, &arrived.answer, opens.then_some(&held[..]));
-                trace.answered(status);
-                trace.bytes = held.len() as u64;
-                let _ = down.answer(status, &lines, &held).await;
+                count(arrived.upstream, client.trace, outcome_of(status));
+                let lines = lines(job, client.trace, &arrived.answer, opens.then_some(&held[..]));
+                client.trace.answered(status);
+                client.trace.bytes = held.len() as u64;
+                let _ = client.down.answer(status, &lines, &held).await;
                 return arrived.release(job);
             }
             Held::Begun => {}
             Held::Hangup(error) => {
                 tracing::debug!(hub = %arrived.upstream.url, %error, "the hub went away within its answer");
-                count(arrived.upstream, trace, HubOutcome::Broken);
+                count(arrived.upstream, client.trace, HubOutcome::Broken);
                 let failure = match error {
                     Hangup::Lost(_) => Failure::HubBroke,
                     Hangup::Malformed(_) => Failure::HubGarbled,
                 };
-                return job.fail(down, trace, &failure).await;
+                return job.fail(client, &failure).await;
             }
-            Held::Left => return leave(job, arrived, trace),
-            Held::Ending => return job.fail(down, trace, &Failure::ShuttingDown).await,
+            Held::Left => return leave(job, arrived, client.trace),
+            Held::Ending => return job.fail(client, &Failure::ShuttingDown).await,
         }
     }
-    let lines = lines(job, trace, &arrived.answer, opens.then_some(&held[..]));
-    trace.answered(status);
+    let lines = lines(job, client.trace, &arrived.answer, opens.then_some(&held[..]));
+    client.trace.answered(status);
     if events {
-        streams::relay(job, arrived, held, &lines, down, trace, phase).await;
+        streams::relay(job, arrived, held, &lines, client).await;
     } else {
-        pass_on(job, arrived, &held, &lines, down, trace, phase).await;
+        pass_on(job, arrived, &held, &lines, client).await;
     }
 }
 
@@ -108,8 +101,7 @@ async fn hold(
     answer: &mut Answer,
     held: &mut BytesMut,
     until: Until,
-    down: &mut Downstream<'_>,
-    phase: &mut PhaseWatch,
+    client: &mut Client<'_, '_>,
 ) -> Held {
     let idle = job.snapshot.settings.upstream.idle_deadline;
     let events = answer.head.is_event_stream();
@@ -123,8 +115,8 @@ async fn hold(
                     Ok(piece) => piece,
                     Err(_) => Err(Hangup::Lost(std::io::ErrorKind::TimedOut.into())),
                 },
-                () = down.left() => return Held::Left,
-                () = reached(phase, Phase::Ending) => return Held::Ending,
+                () = client.down.left() => return Held::Left,
+                () = reached(client.phase, Phase::Ending) => return Held::Ending,
             },
         };
         match piece {
@@ -152,9 +144,7 @@ async fn pass_on(
     mut arrived: Arrived<'_>,
     held: &[u8],
     lines: &FieldLines,
-    down: &mut Downstream<'_>,
-    trace: &mut Trace,
-    phase: &mut PhaseWatch,
+    client: &mut Client<'_, '_>,
 ) {
     let status = arrived.answer.head.status;
     let framing = match arrived.answer.framing() {
@@ -162,34 +152,34 @@ async fn pass_on(
         _ => Framing::Chunked,
     };
     let idle = job.snapshot.settings.upstream.idle_deadline;
-    trace.bytes = held.len() as u64;
-    if down.begin(status, lines, framing).is_err() || down.send(held).await.is_err() {
-        return leave(job, arrived, trace);
+    client.trace.bytes = held.len() as u64;
+    if client.down.begin(status, lines, framing).is_err() || client.down.send(held).await.is_err() {
+        return leave(job, arrived, client.trace);
     }
     loop {
         let piece = tokio::select! {
             biased;
             piece = timeout(idle, arrived.answer.piece()) => piece,
-            () = down.left() => return leave(job, arrived, trace),
-            () = reached(phase, Phase::Ending) => return down.abandon(),
+            () = client.down.left() => return leave(job, arrived, client.trace),
+            () = reached(client.phase, Phase::Ending) => return client.down.abandon(),
         };
         match piece {
             Ok(Ok(Some(data))) => {
-                trace.bytes += data.len() as u64;
-                if down.send(&data).await.is_err() {
-                    return leave(job, arrived, trace);
+                client.trace.bytes += data.len() as u64;
+                if client.down.send(&data).await.is_err() {
+                    return leave(job, arrived, client.trace);
                 }
             }
             Ok(Ok(None)) => {
-                count(arrived.upstream, trace, outcome_of(status));
-                let _ = down.end().await;
+                count(arrived.upstream, client.trace, outcome_of(status));
+                let _ = client.down.end().await;
                 return arrived.release(job);
             }
             Ok(Err(_)) | Err(_) => {
                 // Half a JSON body cannot be mended with words; the client must see that it is cut.
-                count(arrived.upstream, trace, HubOutcome::Broken);
-                trace.refused(&Failure::HubBroke);
-                return down.abandon();
+                count(arrived.upstream, client.trace, HubOutcome::Broken);
+                client.trace.refused(&Failure::HubBroke);
+                return client.down.abandon();
             }
         }
     }

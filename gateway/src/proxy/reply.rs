@@ -2,9 +2,9 @@
 
 use super::Trace;
 use crate::http::Downstream;
+use mcphub_http1::{FieldLines, Known, Refusal, RequestHead};
 use mcphub_mcp::reply::Answer;
 use mcphub_mcp::{Asked, Failure, Scope};
-use mcphub_http1::{FieldLines, Known, Refusal, RequestHead};
 use mcphub_routing::Era;
 
 /// Where a request stood, for the shape of a failure.
@@ -24,12 +24,17 @@ pub(super) async fn fail(
     scope: Scope,
     asked: Asked<'_>,
 ) {
-    let answer = mcphub_mcp::answer(failure, scope, asked);
+    send(down, trace, &mcphub_mcp::answer(failure, scope, asked)).await;
+}
+
+/// Sends an answer of ours.
+pub(super) async fn send(down: &mut Downstream<'_>, trace: &mut Trace, answer: &Answer) {
     trace.answered(answer.status);
+    trace.bytes = answer.body.len() as u64;
     if answer.close {
         down.last();
     }
-    let _ = down.answer(answer.status, &lines(&answer), &answer.body).await;
+    let _ = down.answer(answer.status, &lines(answer), &answer.body).await;
 }
 
 /// The header lines of an answer of ours.

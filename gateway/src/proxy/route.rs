@@ -4,7 +4,8 @@ use super::exchange::Job;
 use crate::upstream::Upstream;
 use mcphub_mcp::{Failure, ProtocolVersion};
 use mcphub_routing::{
-    Choice, Excluded, HubIndex, Loads, NoLoads, Pin, Refusal, ResidencyIndex, RouteQuery, RoutingTable, select,
+    Choice, Excluded, HubIndex, Loads, NoLoads, Pin, Refusal, ResidencyIndex, RouteQuery, RoutingTable,
+    select,
 };
 use std::sync::Arc;
 

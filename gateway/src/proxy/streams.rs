@@ -1,17 +1,16 @@
 //! Event streams: only whole events go out, silence is filled with comments, and every end is said in words.
 
-use super::exchange::{Job, count, is_standing_stream};
+use super::exchange::{Client, Job, count, is_standing_stream};
 use super::relay::{Arrived, leave};
-use super::Trace;
 use crate::clock;
-use crate::control::lifecycle::{Phase, PhaseWatch, reached};
+use crate::control::lifecycle::{Phase, reached};
 use crate::http::Downstream;
 use crate::observe::metrics::HubOutcome;
 use crate::upstream::Hangup;
 use bytes::BytesMut;
+use mcphub_http1::{FieldLines, Framing, Method};
 use mcphub_mcp::sse::{Event, KEEP_ALIVE, events, write_event, write_retry};
 use mcphub_mcp::{Asked, EventSplitter, Failure, sse};
-use mcphub_http1::{FieldLines, Framing, Method};
 use mcphub_routing::Era;
 use std::borrow::Cow;
 use tokio::time::{Instant, sleep_until};
@@ -33,6 +32,13 @@ enum End {
     Stopping,
 }
 
+/// How much of a hub's stream has been heard.
+enum Heard {
+    SoFar,
+    All,
+    Broken,
+}
+
 /// One stream on its way through.
 struct Stream {
     pending: BytesMut,
@@ -47,9 +53,7 @@ pub(super) async fn relay(
     mut arrived: Arrived<'_>,
     held: BytesMut,
     lines: &FieldLines,
-    down: &mut Downstream<'_>,
-    trace: &mut Trace,
-    phase: &mut PhaseWatch,
+    client: &mut Client<'_, '_>,
 ) {
     let mut stream = Stream {
         pending: held,
@@ -60,40 +64,33 @@ pub(super) async fn relay(
     };
     job.edge.metrics.streams.inc();
     let status = arrived.answer.head.status;
-    let end = if down.begin(status, lines, Framing::Chunked).is_err() {
+    let end = if client.down.begin(status, lines, Framing::Chunked).is_err() {
         End::Left
     } else {
-        stream.run(job, &mut arrived, down, trace, phase).await
+        stream.run(job, &mut arrived, client).await
     };
     job.edge.metrics.streams.dec();
     match end {
-        End::Left => leave(job, arrived, trace),
+        End::Left => leave(job, arrived, client.trace),
         End::Hub => {
-            count(arrived.upstream, trace, HubOutcome::Ok);
-            let _ = stream.close(job, &Failure::HubBroke, false, down).await;
+            count(arrived.upstream, client.trace, HubOutcome::Ok);
+            let _ = stream.close(job, &Failure::HubBroke, false, client.down).await;
             arrived.release(job);
         }
         End::Broken => {
-            count(arrived.upstream, trace, HubOutcome::Broken);
-            trace.refused(&Failure::HubBroke);
-            let _ = stream.close(job, &Failure::HubBroke, true, down).await;
+            count(arrived.upstream, client.trace, HubOutcome::Broken);
+            client.trace.refused(&Failure::HubBroke);
+            let _ = stream.close(job, &Failure::HubBroke, true, client.down).await;
         }
         End::Stopping => {
-            count(arrived.upstream, trace, HubOutcome::Ok);
-            let _ = stream.close(job, &Failure::ShuttingDown, true, down).await;
+            count(arrived.upstream, client.trace, HubOutcome::Ok);
+            let _ = stream.close(job, &Failure::ShuttingDown, true, client.down).await;
         }
     }
 }
 
 impl Stream {
-    async fn run(
-        &mut self,
-        job: &Job<'_>,
-        arrived: &mut Arrived<'_>,
-        down: &mut Downstream<'_>,
-        trace: &mut Trace,
-        phase: &mut PhaseWatch,
-    ) -> End {
+    async fn run(&mut self, job: &Job<'_>, arrived: &mut Arrived<'_>, client: &mut Client<'_, '_>) -> End {
         let keepalive = job.snapshot.settings.upstream.stream_keepalive;
         // A stream that stands open ends as soon as we stop; an answer under way may finish.
         let until =
@@ -103,33 +100,33 @@ impl Stream {
         // The head goes out with the first event, or alone if none is here: a client waits for it.
         let mut opened = false;
         loop {
-            let ended = match self.collect(job, arrived) {
-                Ok(ended) => ended,
-                Err(end) => return end,
-            };
-            match self.flush(job, down, trace, !opened).await {
+            let heard = self.collect(arrived);
+            match self.flush(job, client, !opened).await {
                 Ok(true) => quiet.as_mut().reset(deadline(keepalive)),
                 Ok(false) => {}
                 Err(end) => return end,
             }
             opened = true;
-            if ended {
-                return if self.splitter.between_events() && self.pending.is_empty() { End::Hub } else { End::Broken };
+            match heard {
+                Heard::SoFar => {}
+                // An event that is torn when its hub ends dies with it.
+                Heard::All => return if self.pending.is_empty() { End::Hub } else { End::Broken },
+                Heard::Broken => return End::Broken,
             }
             tokio::select! {
                 biased;
                 piece = arrived.answer.piece() => match piece {
                     Ok(Some(data)) => self.pending.extend_from_slice(&data),
-                    Ok(None) => {
-                        let _ = self.flush(job, down, trace, false).await;
-                        return if self.pending.is_empty() { End::Hub } else { End::Broken };
+                    Ok(None) => return if self.pending.is_empty() { End::Hub } else { End::Broken },
+                    Err(error) => {
+                        self.note(&error, arrived);
+                        return End::Broken;
                     }
-                    Err(error) => return self.broken(&error, arrived),
                 },
-                () = down.left() => return End::Left,
-                () = reached(phase, until) => return End::Stopping,
+                () = client.down.left() => return End::Left,
+                () = reached(client.phase, until) => return End::Stopping,
                 () = quiet.as_mut() => {
-                    if down.send(KEEP_ALIVE).await.is_err() {
+                    if client.down.send(KEEP_ALIVE).await.is_err() {
                         return End::Left;
                     }
                     quiet.as_mut().reset(deadline(keepalive));
@@ -138,36 +135,28 @@ impl Stream {
         }
     }
 
-    /// Takes in what the hub has said already. `true` when it has ended.
-    fn collect(&mut self, job: &Job<'_>, arrived: &mut Arrived<'_>) -> Result<bool, End> {
+    /// Takes in what the hub has said already. What came whole before it broke off is still good.
+    fn collect(&mut self, arrived: &mut Arrived<'_>) -> Heard {
         while self.pending.len() < COALESCE {
             match arrived.answer.piece_now() {
                 Ok(Some(Some(data))) => self.pending.extend_from_slice(&data),
-                Ok(Some(None)) => return Ok(true),
-                Ok(None) => return Ok(false),
+                Ok(Some(None)) => return Heard::All,
+                Ok(None) => return Heard::SoFar,
                 Err(error) => {
-                    // What came whole before it broke is still good.
-                    tracing::debug!(hub = %arrived.upstream.url, %error, place = ?job.context.place, "stream broken");
-                    return Err(End::Broken);
+                    self.note(&error, arrived);
+                    return Heard::Broken;
                 }
             }
         }
-        Ok(false)
+        Heard::SoFar
     }
 
-    fn broken(&self, error: &Hangup, arrived: &Arrived<'_>) -> End {
-        tracing::debug!(hub = %arrived.upstream.url, %error, answered = self.answered, "stream broken");
-        End::Broken
+    fn note(&self, error: &Hangup, arrived: &Arrived<'_>) {
+        tracing::debug!(hub = %arrived.upstream.url, %error, answered = self.answered, "a hub broke off its stream");
     }
 
     /// Sends the whole events that are here; `first`: at least the head. `true` if anything went out.
-    async fn flush(
-        &mut self,
-        job: &Job<'_>,
-        down: &mut Downstream<'_>,
-        trace: &mut Trace,
-        first: bool,
-    ) -> Result<bool, End> {
+    async fn flush(&mut self, job: &Job<'_>, client: &mut Client<'_, '_>, first: bool) -> Result<bool, End> {
         let whole = match self.splitter.whole(&self.pending) {
             Ok(whole) => whole,
             Err(too_large) => {
@@ -180,8 +169,8 @@ impl Stream {
         }
         let out = self.pending.split_to(whole);
         self.remember(job, &out);
-        trace.bytes += out.len() as u64;
-        match down.send(&out).await {
+        client.trace.bytes += out.len() as u64;
+        match client.down.send(&out).await {
             Ok(()) => Ok(true),
             Err(_) => Err(End::Left),
         }
@@ -216,7 +205,8 @@ impl Stream {
             if early {
                 write_retry(&mut words, retry_ms(job));
             }
-        } else if job.message.class() == mcphub_mcp::Class::Listen && matches!(failure, Failure::ShuttingDown) {
+        } else if job.message.class() == mcphub_mcp::Class::Listen && matches!(failure, Failure::ShuttingDown)
+        {
             job.with_asked(|asked| write_listen_end(&mut words, asked));
         } else if (early || !self.polls(job)) && !self.has_answered(job) {
             let body = job.with_asked(|asked| match asked {
