@@ -11,8 +11,8 @@ use mcphub_tests::mcp::{LEGACY, Legacy, Peer};
 use rmcp::handler::client::progress::ProgressDispatcher;
 use rmcp::model::{
     CallToolRequest, CallToolRequestParams, CallToolResult, ClientRequest, ProgressNotificationParam,
-    ProtocolVersion, ResourceUpdatedNotificationParam, ServerNotification, ServerResult, SubscribeRequestParams,
-    SubscriptionFilter, UnsubscribeRequestParams,
+    ProtocolVersion, ResourceUpdatedNotificationParam, ServerNotification, ServerResult,
+    SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams,
 };
 use rmcp::service::{NotificationContext, PeerRequestOptions, RunningService};
 use rmcp::transport::StreamableHttpClientTransport;
@@ -178,7 +178,8 @@ async fn slow(client: &Client) -> anyhow::Result<usize> {
     let mut count = 0;
     let mut last = 0.0;
     while count < 4 {
-        let report = timeout(PATIENCE, futures::StreamExt::next(&mut reports)).await.context("no progress")?;
+        let report =
+            timeout(PATIENCE, futures::StreamExt::next(&mut reports)).await.context("no progress")?;
         let report = report.context("no more progress")?;
         ensure!(report.progress > last, "progress went from {last} to {}", report.progress);
         last = report.progress;
@@ -188,10 +189,7 @@ async fn slow(client: &Client) -> anyhow::Result<usize> {
 }
 
 #[expect(deprecated, reason = "the legacy era's own methods are what is tested")]
-async fn watch_legacy(
-    client: &Client,
-    updated: &mut mpsc::UnboundedReceiver<String>,
-) -> anyhow::Result<()> {
+async fn watch_legacy(client: &Client, updated: &mut mpsc::UnboundedReceiver<String>) -> anyhow::Result<()> {
     client.subscribe(SubscribeRequestParams::new(CLOCK)).await?;
     let uri = timeout(PATIENCE, updated.recv()).await.context("no update")?;
     ensure!(uri.as_deref() == Some(CLOCK), "an update of {uri:?}");
