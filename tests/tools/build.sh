@@ -6,22 +6,28 @@ cd "$(dirname "$0")/../.."
 
 build() { cargo build --release --package mcphub-gateway --bin mcphub-edge "$@"; }
 
+echo "Building MCPHub Edge. The first time takes a few minutes." >&2
 if [ -t 2 ]; then
-    echo "Building MCPHub Edge. The first time takes a few minutes." >&2
     build
     exit
 fi
 
-echo "Building MCPHub Edge. The first time takes a few minutes; a line follows for every 50 crates." >&2
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-if { build 2>&1; echo "$?" >"$log"; } | awk '
-    { last[NR % 40] = $0 }
-    /^ *Compiling / { if (++crates % 50 == 0) print "  " crates " crates compiled" > "/dev/stderr" }
-    /^ *Finished / { print > "/dev/stderr" }
-    /^error/ { failed = 1 }
-    END { if (failed) for (i = NR - 39; i <= NR; i++) if (i > 0) print last[i % 40] > "/dev/stderr" }
-'; then
-    exit "$(cat "$log")"
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+{ build 2>&1 || : >"$folder/failed"; } | {
+    crates=0
+    while IFS= read -r line; do
+        printf '%s\n' "$line" >>"$folder/log"
+        case $line in
+            *' Compiling '*)
+                crates=$((crates + 1))
+                if [ $((crates % 40)) -eq 0 ]; then echo "  $crates crates so far" >&2; fi
+                ;;
+            *' Finished '*) echo "$line" >&2 ;;
+        esac
+    done
+}
+if [ -e "$folder/failed" ]; then
+    tail -n 40 "$folder/log" >&2
+    exit 1
 fi
-exit 1
