@@ -84,13 +84,14 @@ impl BodyReader {
         matches!(self, Self::Done | Self::UntilClose)
     }
 
-    /// How many bytes the body has left, where its head said so.
+    /// How many bytes are still to come at least: all of them where a length was given, those of the present chunk
+    /// otherwise. A body that promises too much can be refused before it has come.
     #[must_use]
-    pub fn bytes_left(&self) -> Option<u64> {
+    pub fn promised(&self) -> u64 {
         match self {
-            Self::Done => Some(0),
-            Self::Length(left) => Some(*left),
-            Self::Chunked(_) | Self::UntilClose => None,
+            Self::Length(left) => *left,
+            Self::Chunked(decoder) => decoder.promised(),
+            Self::Done | Self::UntilClose => 0,
         }
     }
 }
@@ -114,6 +115,14 @@ enum State {
 }
 
 impl ChunkDecoder {
+    /// Bytes of the present chunk that are still to come.
+    fn promised(&self) -> u64 {
+        match self.state {
+            State::Data(left) => left,
+            _ => 0,
+        }
+    }
+
     /// Takes the next piece from the front of `buf`; `None` asks for more bytes.
     ///
     /// # Errors
@@ -271,6 +280,16 @@ mod tests {
     fn size_lines_and_trailers_are_bounded() {
         check(&format!("5;{}\r\nhello\r\n0\r\n\r\n", "x".repeat(300)), Err(Refusal::Chunk));
         check(&format!("0\r\n{}\r\n", "X: 12345678\r\n".repeat(1000)), Err(Refusal::Trailer));
+    }
+
+    #[test]
+    fn what_is_promised_is_known_before_it_comes() {
+        let mut reader = BodyReader::new(Framing::Chunked);
+        let mut buf = BytesMut::from(&b"100000000\r\nab"[..]);
+        assert_eq!(reader.promised(), 0);
+        assert_eq!(reader.take(&mut buf), Ok(Some(Piece::Data(Bytes::from_static(b"ab")))));
+        assert_eq!(reader.promised(), 0x1_0000_0000 - 2);
+        assert_eq!(BodyReader::new(Framing::Length(7)).promised(), 7);
     }
 
     #[test]

@@ -210,7 +210,7 @@ pub struct Exchange<'a> {
 
 impl Exchange<'_> {
     pub(super) async fn body(&mut self, limit: usize) -> Result<Bytes, BodyFlaw> {
-        if self.body.bytes_left().is_some_and(|left| left > limit as u64) {
+        if self.body.promised() > limit as u64 {
             return Err(BodyFlaw::TooLarge);
         }
         let deadline = self.connection.limits.body_deadline;
@@ -241,7 +241,7 @@ impl Exchange<'_> {
     }
 
     async fn collect(&mut self, limit: usize) -> Result<Bytes, BodyFlaw> {
-        let expected = self.body.bytes_left().unwrap_or(0).min(limit as u64) as usize;
+        let expected = self.body.promised().min(limit as u64) as usize;
         // Room for what has been promised, but not before it has begun to come.
         let mut whole = BytesMut::with_capacity(expected.min(64 * 1024));
         loop {
@@ -253,6 +253,9 @@ impl Exchange<'_> {
                     whole.extend_from_slice(&data);
                 }
                 Some(Piece::End) => return Ok(whole.freeze()),
+                None if self.body.promised() > (limit - whole.len()) as u64 => {
+                    return Err(BodyFlaw::TooLarge);
+                }
                 None => match self.connection.wire.read(&mut self.connection.buf).await {
                     Ok(0) | Err(_) => return Err(BodyFlaw::Gone),
                     Ok(_) => {}
