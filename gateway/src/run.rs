@@ -24,7 +24,7 @@ use std::io::IsTerminal as _;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -71,7 +71,12 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let (operators_started, operators_ready) = oneshot::channel();
     server.add_service(EdgeService::new("clients", threads, Arc::clone(&edge), doors, clients_started));
     server.add_service(EdgeService::new("operators", 1, Arc::clone(&edge), offices, operators_started));
-    let stop = Stop { lifecycle: lifecycle.clone(), snapshots, upgrade_socket, listeners: Arc::new(kept) };
+    let stop = Stop {
+        lifecycle: lifecycle.clone(),
+        snapshots,
+        upgrade_socket,
+        listeners: Arc::new(Mutex::new(kept)),
+    };
     server.add_service(ControlService {
         control: Some(control),
         lifecycle,

@@ -17,7 +17,7 @@ use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
 use std::net::TcpListener;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -34,9 +34,13 @@ pub struct Stop {
     pub snapshots: Reader<Snapshot>,
     /// Where a successor waits.
     pub upgrade_socket: PathBuf,
-    /// Our listening sockets by name; a successor gets copies.
-    pub listeners: Arc<Vec<(String, TcpListener)>>,
+    /// Our listening sockets by name, to lend to a successor.
+    pub listeners: Lendable,
 }
+
+/// Copies of the listening sockets. They must be gone before the accept loops close theirs: a socket lives as long as
+/// its last copy, and what the kernel queues on one that nobody accepts from waits for ever.
+pub type Lendable = Arc<Mutex<Vec<(String, TcpListener)>>>;
 
 #[async_trait]
 impl ShutdownSignalWatch for Stop {
@@ -60,6 +64,7 @@ impl ShutdownSignalWatch for Stop {
 
 impl Stop {
     async fn drain(&self, terminate: &mut Signal, interrupt: &mut Signal) {
+        self.lendable().clear();
         let deadline = self.snapshots.load().settings.shutdown.deadline;
         tokio::select! {
             () = self.lifecycle.drain(deadline, LAST_WORDS) => tracing::info!("stopped"),
@@ -68,11 +73,16 @@ impl Stop {
         }
     }
 
+    fn lendable(&self) -> MutexGuard<'_, Vec<(String, TcpListener)>> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Lends the listeners to a successor. `true` once it serves.
     async fn hand_over(&self) -> bool {
         tracing::info!("SIGQUIT: looking for a successor");
         let (path, listeners) = (self.upgrade_socket.clone(), Arc::clone(&self.listeners));
         let handed = tokio::task::spawn_blocking(move || {
+            let listeners = listeners.lock().unwrap_or_else(PoisonError::into_inner);
             let lent: Vec<(String, BorrowedFd<'_>)> =
                 listeners.iter().map(|(name, listener)| (name.clone(), listener.as_fd())).collect();
             let handed = handover::send(&path, &lent, SUCCESSION)?;

@@ -152,9 +152,15 @@ async fn accept(listener: TcpListener, hall: Arc<Hall>) {
             Err(error) => tracing::debug!(%error, "accept"),
         }
     }
-    // Whoever is in the queue was told that the connection stands. Closing the socket would reset it.
-    while let Some(Ok((tcp, peer))) = now(listener.accept()) {
-        welcome(&hall, tcp, peer, &phase);
+    // Whoever is in the kernel's queue was told that the connection stands; closing the socket would reset it. The
+    // runtime may not have heard of the last ones, so the kernel itself is asked.
+    let Ok(listener) = listener.into_std() else { return };
+    while let Ok((tcp, peer)) = listener.accept() {
+        if tcp.set_nonblocking(true).is_ok()
+            && let Ok(tcp) = TcpStream::from_std(tcp)
+        {
+            welcome(&hall, tcp, peer, &phase);
+        }
     }
 }
 
@@ -163,15 +169,6 @@ async fn next(listener: &TcpListener, hall: &Hall) -> io::Result<(TcpStream, Soc
         hall.connections.room(|| hall.edge.snapshots.load().settings.limits.connections).await;
     }
     listener.accept().await
-}
-
-/// The result of a future that is ready; it is dropped if it is not.
-fn now<T>(future: impl Future<Output = T>) -> Option<T> {
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    match std::pin::pin!(future).poll(&mut context) {
-        std::task::Poll::Ready(output) => Some(output),
-        std::task::Poll::Pending => None,
-    }
 }
 
 fn welcome(hall: &Arc<Hall>, tcp: TcpStream, peer: SocketAddr, phase: &PhaseWatch) {

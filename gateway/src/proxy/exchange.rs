@@ -142,7 +142,8 @@ async fn attempt(job: &Job<'_>, hub: HubIndex, fresh: bool, client: &mut Client<
     let Some(upstream) = job.snapshot.upstreams.get(hub.get()) else { return Attempt::Unreached };
     let settings = &job.snapshot.settings;
     let guard = upstream.enter();
-    let mut link = match upstream.idle().filter(|_| !fresh) {
+    let idle = if fresh { None } else { upstream.idle(job.arrival.at) };
+    let mut link = match idle {
         Some(link) => link,
         None => match connect(job, upstream).await {
             Ok(link) => link,

@@ -2,8 +2,9 @@
 
 use super::Link;
 use bytes::Bytes;
-use mcphub_http1::{BodyReader, Framing, HeadLimits, Piece, Refusal, ResponseHead};
+use mcphub_http1::{BodyReader, Framing, HeadLimits, Known, Piece, Refusal, ResponseHead};
 use std::io;
+use std::time::Duration;
 
 /// How an exchange with a hub ended early.
 #[derive(Debug, thiserror::Error)]
@@ -127,7 +128,15 @@ impl Answer {
 
     /// The connection, where the whole answer was read and it may carry another.
     #[must_use]
-    pub fn into_link(self) -> Option<Link> {
+    pub fn into_link(mut self) -> Option<Link> {
+        self.link.patience = patience(&self.head).or(self.link.patience);
         (self.body.is_done() && self.head.keep_alive).then_some(self.link)
     }
+}
+
+/// `Keep-Alive: timeout=5`: how long the hub keeps an idle connection. Node.js says so, and means it.
+fn patience(head: &ResponseHead) -> Option<Duration> {
+    let value = head.fields.text(Known::KeepAlive)?;
+    let seconds = value.split(',').find_map(|part| part.trim().strip_prefix("timeout="))?;
+    seconds.trim().parse().ok().map(Duration::from_secs)
 }

@@ -78,8 +78,8 @@ impl Upstream {
 
     /// An idle connection that still lives, without waiting.
     #[must_use]
-    pub fn idle(&self) -> Option<Link> {
-        self.pool.take()
+    pub fn idle(&self, now: Instant) -> Option<Link> {
+        self.pool.take(now)
     }
 
     /// A new connection.
@@ -91,7 +91,7 @@ impl Upstream {
             Ok(connected) => connected?,
             Err(_) => return Err(io::ErrorKind::TimedOut.into()),
         };
-        Ok(Link { wire, buf: BytesMut::new(), scan: HeadScan::default(), reused: false })
+        Ok(Link { wire, buf: BytesMut::new(), scan: HeadScan::default(), reused: false, patience: None })
     }
 
     /// Takes a connection back whose answer was read whole.
@@ -125,6 +125,8 @@ pub struct Link {
     pub(crate) scan: HeadScan,
     /// Whether it has carried an exchange before: its loss then may only mean that it had grown old.
     pub reused: bool,
+    /// How long the hub keeps it open while it is idle, where the hub has said so (`Keep-Alive: timeout=5`).
+    pub(crate) patience: Option<Duration>,
 }
 
 impl Link {

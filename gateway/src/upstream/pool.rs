@@ -8,16 +8,23 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+/// How long before the hub closes an idle connection we stop using it: a round trip to the far side of the world, and
+/// the hub's own timers.
+const MARGIN: Duration = Duration::from_secs(1);
+
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     idle: Mutex<VecDeque<(Link, Instant)>>,
 }
 
 impl Pool {
-    pub(super) fn take(&self) -> Option<Link> {
+    pub(super) fn take(&self, now: Instant) -> Option<Link> {
         loop {
-            let (mut link, _) = self.lock().pop_back()?;
-            if link.is_quiet() {
+            let (mut link, since) = self.lock().pop_back()?;
+            let rested = now.saturating_duration_since(since);
+            // A hub that is about to close it would meet the request half way.
+            let welcome = link.patience.is_none_or(|patience| rested + MARGIN < patience);
+            if welcome && link.is_quiet() {
                 link.reused = true;
                 return Some(link);
             }
