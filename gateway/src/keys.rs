@@ -48,6 +48,17 @@ pub enum KeyFileError {
     Ring(#[from] RingError),
 }
 
+/// Makes the sealing key where there is none yet. `true` if it was made.
+///
+/// # Errors
+/// It cannot be made.
+pub fn prepare(files: &[PathBuf]) -> Result<bool, KeyFileError> {
+    match files.first() {
+        Some(path) if !path.exists() => create(path).map(|_| true),
+        _ => Ok(false),
+    }
+}
+
 /// Reads the keys, the sealing one first.
 ///
 /// # Errors

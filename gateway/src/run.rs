@@ -3,7 +3,7 @@
 use crate::cli::{Failure, RunArgs};
 use crate::control::lifecycle::Lifecycle;
 use crate::control::stop::Stop;
-use crate::control::{self, Control, Parts};
+use crate::control::{self, Control, Parts, Unreadable};
 use crate::edge::Edge;
 use crate::handover::{self, ReadyGuard};
 use crate::listen::{Door, EdgeService, Role, socket};
@@ -36,8 +36,10 @@ const SUCCESSION_WAIT: Duration = Duration::from_secs(600);
 /// # Errors
 /// The configuration has mistakes, or something it names cannot be used: an address, a certificate, a key.
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
-    let loaded =
-        mcphub_conf::load(&args.config, &|name| std::env::var(name).ok()).map_err(Failure::Config)?;
+    let loaded = control::read(&args.config).map_err(|unreadable| match unreadable {
+        Unreadable::Mistakes(report) => Failure::Config(report),
+        key @ Unreadable::Key(_) => Failure::Runtime(key.into()),
+    })?;
     let (errors, _errors_guard) = LogQueue::start(std::io::stderr())?;
     let (lines, _lines_guard) = LogQueue::start(std::io::stdout())?;
     let log = logging::start(control::level_of(&loaded), format_of(&loaded), errors).ok();
@@ -49,6 +51,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let first = Snapshot::build(loaded.settings.clone(), 1, None, &metrics)
         .map_err(|error| Failure::Runtime(error.into()))?;
     let state = state_directory(&loaded);
+    std::fs::create_dir_all(&state).with_context(|| format!("cannot create {}", state.display()))?;
     let upgrade_socket = state.join("run").join("upgrade.sock");
     let (inherited, ready) = if args.upgrade { take_over(&upgrade_socket)? } else { (activated()?, None) };
     let sockets = Sockets::open(&loaded, inherited)?;

@@ -67,6 +67,8 @@ known! {
     ForwardedHost = "x-forwarded-host", List;
     ForwardedProto = "x-forwarded-proto", List;
     Forwarded = "forwarded", List;
+    RealIp = "x-real-ip", List;
+    TrueClientIp = "true-client-ip", List;
     ContentEncoding = "content-encoding", List;
     RetryAfter = "retry-after", Once;
 }

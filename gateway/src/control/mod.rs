@@ -252,6 +252,28 @@ fn is_geo(present: &Snapshot, changed: &Changed) -> bool {
     }
 }
 
+/// A configuration that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// It has mistakes.
+    #[error("{}", .0.render_text())]
+    Mistakes(mcphub_conf::Report),
+    /// Its session key does not exist and cannot be made.
+    #[error("cannot make the session key: {0}")]
+    Key(#[from] crate::keys::KeyFileError),
+}
+
+/// Reads a configuration. A session key that does not exist yet is made first: it is part of what makes one
+/// configuration differ from another.
+///
+/// # Errors
+/// Every mistake in it.
+pub fn read(path: &Path) -> Result<Loaded, Unreadable> {
+    let load = || mcphub_conf::load(path, &|name| std::env::var(name).ok()).map_err(Unreadable::Mistakes);
+    let loaded = load()?;
+    if crate::keys::prepare(&loaded.settings.session.key_files)? { load() } else { Ok(loaded) }
+}
+
 /// Reads, checks and builds. `Err` is any outcome but a swap.
 fn build(
     path: &Path,
@@ -260,8 +282,7 @@ fn build(
     previous: &Snapshot,
     metrics: &Metrics,
 ) -> Result<(Loaded, Snapshot), Reloaded> {
-    let loaded = mcphub_conf::load(path, &|name| std::env::var(name).ok())
-        .map_err(|report| Reloaded::Refused { why: report.render_text() })?;
+    let loaded = read(path).map_err(|unreadable| Reloaded::Refused { why: unreadable.to_string() })?;
     let revision = match mcphub_conf::diff(old, &loaded) {
         Verdict::NeedsRestart { fields } => return Err(Reloaded::NeedsRestart { fields }),
         Verdict::Unchanged if !geo_changed => {

@@ -2,6 +2,7 @@
 
 use super::BodyFlaw;
 use bytes::{Bytes, BytesMut};
+use http::header::{COOKIE, HOST};
 use http::{HeaderName, HeaderValue, StatusCode};
 use mcphub_http1::{FieldLines, Refusal, RequestHead};
 use pingora::http::ResponseHeader;
@@ -42,11 +43,25 @@ impl Exchange {
     pub fn head(&self) -> Result<RequestHead, Refusal> {
         let request = self.session.0.req_header();
         let path = request.uri.path_and_query().map_or("*", http::uri::PathAndQuery::as_str);
-        let fields = request.headers.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
-        let has_host = request.headers.contains_key(http::header::HOST);
-        let authority = request.uri.authority().filter(|_| !has_host).map(http::uri::Authority::as_str);
-        let host = authority.map(|authority| (&b"host"[..], authority.as_bytes()));
-        RequestHead::from_parts(request.method.as_str(), path, fields.chain(host))
+        let authority = request.uri.authority().map(http::uri::Authority::as_str);
+        let host = request.headers.get(HOST).map(HeaderValue::as_bytes);
+        // Both may be given, but they must not name two different hosts.
+        if let (Some(authority), Some(host)) = (authority, host)
+            && !authority.as_bytes().eq_ignore_ascii_case(host)
+        {
+            return Err(Refusal::Host);
+        }
+        // Clients may cut a cookie into crumbs; HTTP/1.1 knows one line only (RFC 9113 section 8.2.3).
+        let crumbs: Vec<&[u8]> = request.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+        let cookie = crumbs.join(&b"; "[..]);
+        let fields = request
+            .headers
+            .iter()
+            .filter(|(name, _)| **name != COOKIE)
+            .map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
+        let host = authority.filter(|_| host.is_none()).map(|authority| (&b"host"[..], authority.as_bytes()));
+        let cookie = (!cookie.is_empty()).then_some((&b"cookie"[..], &cookie[..]));
+        RequestHead::from_parts(request.method.as_str(), path, fields.chain(host).chain(cookie))
     }
 
     pub(super) async fn body(&mut self, limit: usize) -> Result<Bytes, BodyFlaw> {

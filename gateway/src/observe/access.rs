@@ -79,9 +79,9 @@ impl AccessLog {
             ms: since(now),
             trace: traceparent(arrival),
         };
-        let Ok(mut bytes) = serde_json::to_vec(&line) else { return };
-        bytes.push(b'\n');
-        self.0.push(&bytes);
+        if let Ok(line) = serde_json::to_vec(&line) {
+            self.0.push(&line);
+        }
     }
 }
 

@@ -64,6 +64,8 @@ pub(super) async fn run(job: &Job<'_>, client: &mut Client<'_, '_>) {
     let mut excluded = Excluded::none();
     let mut again = None;
     let mut fresh = false;
+    // What is tried again stays under the budget until it is answered.
+    let mut granted;
     loop {
         let hub = match again.take().map_or_else(|| route::choose(job, excluded, turn), Choice::Keep) {
             Choice::Keep(hub) | Choice::Place(hub) => hub,
@@ -97,11 +99,11 @@ pub(super) async fn run(job: &Job<'_>, client: &mut Client<'_, '_>) {
             Attempt::Lost { .. } => return job.fail(client, &Failure::HubBroke).await,
         };
         fresh = again.is_some();
-        // What is tried again stays under the budget until it is answered.
-        let Some(_granted) = job.edge.budget.retry(settings.retry_budget, settings.retry_floor) else {
+        granted = job.edge.budget.retry(settings.retry_budget, settings.retry_floor);
+        if granted.is_none() {
             job.edge.metrics.retries_denied.inc();
             return job.fail(client, &failure).await;
-        };
+        }
         if client.trace.attempts >= settings.attempts {
             return job.fail(client, &failure).await;
         }

@@ -44,6 +44,8 @@ pub(super) fn head(job: &Job<'_>, upstream: &Upstream) -> Vec<u8> {
                 | Known::ForwardedHost
                 | Known::ForwardedProto,
             ) => {}
+            // Where a proxy we trust says who the client is, hubs may hear it; a client does not say so itself.
+            Some(Known::RealIp | Known::TrueClientIp) if !job.arrival.peer.is_trusted() => {}
             _ => write::field(&mut out, name, value),
         }
     }
