@@ -64,8 +64,8 @@ pub(super) async fn run(job: &Job<'_>, client: &mut Client<'_, '_>) {
     let mut excluded = Excluded::none();
     let mut again = None;
     let mut fresh = false;
-    // What is tried again stays under the budget until it is answered.
-    let mut granted;
+    // What is tried again keeps its place under the budget until it is answered.
+    let mut granted = None;
     loop {
         let hub = match again.take().map_or_else(|| route::choose(job, excluded, turn), Choice::Keep) {
             Choice::Keep(hub) | Choice::Place(hub) => hub,
@@ -99,7 +99,7 @@ pub(super) async fn run(job: &Job<'_>, client: &mut Client<'_, '_>) {
             Attempt::Lost { .. } => return job.fail(client, &Failure::HubBroke).await,
         };
         fresh = again.is_some();
-        granted = job.edge.budget.retry(settings.retry_budget, settings.retry_floor);
+        granted = granted.or_else(|| job.edge.budget.retry(settings.retry_budget, settings.retry_floor));
         if granted.is_none() {
             job.edge.metrics.retries_denied.inc();
             return job.fail(client, &failure).await;
