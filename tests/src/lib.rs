@@ -33,6 +33,7 @@ pub mod raw_http;
 pub mod raw_hub;
 pub mod raw_mcp;
 pub mod raw_script;
+pub mod raw_tls;
 pub mod relay;
 
 mod binary;

@@ -120,6 +120,12 @@ impl RawHub {
         std::mem::take(&mut *lock(&self.log))
     }
 
+    /// Stops listening and cuts every connection; when this returns, connections to it are refused.
+    pub async fn stop(mut self) {
+        self.task.abort();
+        let _ = (&mut self.task).await;
+    }
+
     /// Where its MCP endpoint is.
     pub fn url(&self) -> String {
         format!("http://{}/mcp", self.address)

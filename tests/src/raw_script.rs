@@ -21,6 +21,9 @@ pub const LEGACY: &str = "2025-11-25";
 /// The revision that the modern requests of these tests speak.
 pub const MODERN: &str = "2026-07-28";
 
+/// The revisions that the hub of these scripts knows.
+const KNOWN: [&str; 4] = ["2025-03-26", "2025-06-18", LEGACY, MODERN];
+
 /// An answer with a body of known length.
 pub fn answer(status: &str, fields: &str, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status}\r\n{fields}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
@@ -84,7 +87,13 @@ impl McpHub {
             let body = json!({"resource": "http://edge.test/mcp", "hub": self.name});
             return vec![Step::Send(json_answer("200 OK", "", &body))];
         }
-        let modern = seen.field("mcp-protocol-version") == Some(MODERN);
+        let version = seen.field("mcp-protocol-version");
+        let modern = version == Some(MODERN);
+        if version.is_some_and(|version| !KNOWN.contains(&version)) {
+            let error =
+                json!({"jsonrpc": "2.0", "error": {"code": -32600, "message": "a version nobody knows"}});
+            return vec![Step::Send(json_answer("400 Bad Request", "", &error))];
+        }
         if seen.method == "POST" && !is_message(&seen.body) {
             let error =
                 json!({"jsonrpc": "2.0", "error": {"code": -32700, "message": "no JSON-RPC message"}});

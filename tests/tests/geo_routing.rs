@@ -330,8 +330,7 @@ async fn residency_holds_when_its_hubs_are_down() {
         }
         let session = open_session(address, LEGACY, &german).await.expect("a session at home");
 
-        let dead = hubs.remove(home);
-        drop(dead);
+        hubs.remove(home).stop().await;
         for hub in &hubs {
             hub.take();
         }
@@ -371,7 +370,7 @@ async fn residency_holds_when_its_hubs_are_down() {
         let nowhere = whoami(&host, "").send(address).await.expect("an answer");
         match unplaced {
             "refuse" => {
-                assert!([403, 503].contains(&nowhere.status), "{} {}", nowhere.status, nowhere.text())
+                assert!([403, 503].contains(&nowhere.status), "{} {}", nowhere.status, nowhere.text());
             }
             _ => assert_eq!(hub_of(&nowhere), "us-east"),
         }

@@ -178,8 +178,9 @@ async fn garbage_behind_a_good_request_never_reaches_the_hub() {
         hub.take();
         let mut client = RawClient::connect(gateway.listener()).await.expect("a connection");
         client.send(&[&good, tail].concat()).await.expect("room for both");
-        client.finish().await;
         assert_eq!(client.answer().await.map(|answer| answer.status), Ok(200));
+        // Not before the answer: a client that ends its half has left.
+        client.finish().await;
         match client.answer().await {
             Ok(answer) => assert_eq!(answer.status, 400, "{}", answer.text()),
             Err(broken) => assert_eq!(broken, Broken::NoAnswer(Ending::Closed)),
@@ -234,8 +235,14 @@ async fn connections_persist_and_close_as_asked() {
     let nowhere = raw_cases::with_host(&raw_cases::good(), &host);
     let nowhere = String::from_utf8(nowhere).expect("ASCII").replacen("/mcp", "/nowhere", 1);
     client.send(nowhere.as_bytes()).await.expect("the connection persists");
-    assert_eq!(client.answer().await.map(|answer| answer.status), Ok(404));
-    client.send(&good).await.expect("a request that was read and declined does not end the connection");
+    let declined = client.answer().await.expect("an answer");
+    assert_eq!(declined.status, 404);
+    // A request that was declined with its body unread may end the connection, but not without a word.
+    if declined.field("connection") == Some("close") {
+        assert_eq!(client.ending(PATIENCE).await, Ending::Closed);
+        client = RawClient::connect(gateway.listener()).await.expect("a connection");
+    }
+    client.send(&good).await.expect("the connection persists");
     assert_eq!(client.answer().await.map(|answer| answer.status), Ok(200));
 
     let last = raw_cases::with_host(&raw_cases::post_with("Connection: close\r\n"), &host);

@@ -10,6 +10,7 @@ use mcphub_tests::raw_http::{Answer, Cut, RawClient};
 use mcphub_tests::raw_hub::RawHub;
 use mcphub_tests::raw_mcp::{Request, open_session};
 use mcphub_tests::raw_script::{LEGACY, legacy_call, mcp};
+use mcphub_tests::relay::Relay;
 use serde_json::{Value, json};
 
 /// What a hub's own session ids contain; no client may see it.
@@ -45,10 +46,11 @@ impl Case {
     }
 }
 
-/// A gateway, the hub behind it, and one open session.
-struct Rig {
+/// A gateway (or what stands in for one), the hub behind it, and one open session.
+struct Rig<Between = Gateway> {
     hub: RawHub,
-    gateway: Gateway,
+    _between: Between,
+    address: SocketAddr,
     host: String,
     session: String,
 }
@@ -57,13 +59,19 @@ impl Rig {
     async fn start() -> Self {
         let hub = RawHub::start(mcp("raw")).await.expect("a hub on loopback");
         let gateway = plain_edge(&hub).await.expect("the gateway starts");
-        let session = open_session(gateway.listener(), LEGACY, "").await.expect("a session");
-        let host = gateway.listener().to_string();
-        Self { hub, gateway, host, session }
+        let address = gateway.listener();
+        Self::over(hub, gateway, address).await
+    }
+}
+
+impl<Between> Rig<Between> {
+    async fn over(hub: RawHub, between: Between, address: SocketAddr) -> Self {
+        let session = open_session(address, LEGACY, "").await.expect("a session");
+        Self { hub, _between: between, address, host: address.to_string(), session }
     }
 
     fn address(&self) -> SocketAddr {
-        self.gateway.listener()
+        self.address
     }
 
     fn call(&self, body: impl Into<Vec<u8>>) -> Request {
@@ -244,6 +252,29 @@ async fn legacy_bodies_that_are_no_message_never_reach_a_hub() {
     rig.judge_all(&cases, 100).await;
 }
 
+/// Proves that the tables bite: what hands everything to the hub fails them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_fails_what_a_gateway_must_refuse() {
+    let hub = RawHub::start(mcp("raw")).await.expect("a hub on loopback");
+    let relay = Relay::faithful(hub.address).await.expect("a relay on loopback");
+    let address = relay.address();
+    let rig = Rig::over(hub, relay, address).await;
+    let bodies =
+        no_json().into_iter().chain(no_message().into_iter().map(|(name, body)| (name, body.into_bytes())));
+    let mut cases: Vec<_> =
+        bodies.map(|(name, body)| case(name, rig.call(body), &[400], Reach::Never)).collect();
+    let call = || rig.call(legacy_call(1, "echo", &json!({})));
+    cases.extend([
+        case("an origin", call().with("Origin: http://evil.example\r\n"), &[403], Reach::Never),
+        case("a type", Request { content_type: Some("text/plain".into()), ..call() }, &[415], Reach::Never),
+        case("a path", call().line("POST /other"), &[404], Reach::Never),
+        case("a session id that is the hub's own", call(), &[200], Reach::Once),
+    ]);
+    for case in cases {
+        assert!(rig.judge(&case).await.is_err(), "a relay passes as a gateway with {}", case.name);
+    }
+}
+
 /// Modern bodies are the hub's to judge: the gateway routes on the headers. It stands, and passes the judgement on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn modern_bodies_are_judged_by_the_hub() {
@@ -378,8 +409,9 @@ async fn types_versions_methods_and_paths_are_checked_before_the_hub() {
         let request = Request::post(&rig.host, body())
             .with(&format!("Mcp-Session-Id: {}\r\nMCP-Protocol-Version: {version}\r\n", rig.session));
         cases.push(
-            case(format!("version {version:?}"), request, &[400], Reach::Never)
-                .codes(&[-32600, -32022, -32602]),
+            // The hub alone knows which it supports; whoever says so, it is a 400.
+            case(format!("version {version:?}"), request, &[400], Reach::May)
+                .codes(&[-32600, -32602, -32020, -32022]),
         );
     }
     for method in ["PUT", "PATCH", "OPTIONS", "FOO", "TRACE"] {

@@ -66,10 +66,11 @@ fn good(config: &Config, directory: &Path, n: u32) -> String {
 /// What is wrong with the n-th bad form.
 fn bad(config: &Config, directory: &Path, n: u32) -> Vec<u8> {
     let text = good(config, directory, n);
-    match n % 10 {
+    let whole = text.clone().into_bytes();
+    let bad = match n % 10 {
         0 => format!("{text}\n[[hub").into_bytes(),
         1 => text.replacen("[routing]", "[rooting]", 1).into_bytes(),
-        2 => text.replacen("us-east = {", "us-east = [", 1).into_bytes(),
+        2 => text.replacen("= { latitude", "= [ latitude", 1).into_bytes(),
         3 => text.replacen("type = \"primary\"", "type = \"primry\"", 1).into_bytes(),
         4 => text.replacen("km\"", "\"", 1).into_bytes(),
         5 => Vec::new(),
@@ -77,7 +78,9 @@ fn bad(config: &Config, directory: &Path, n: u32) -> Vec<u8> {
         7 => text.into_bytes().into_iter().chain([0xff, 0xfe, 0, 0]).collect(),
         8 => text.replacen("location = \"us-east\"", "location = \"atlantis\"", 1).into_bytes(),
         _ => vec![b'x'; 1 << 20],
-    }
+    };
+    assert_ne!(bad, whole, "the {n}-th bad form is good");
+    bad
 }
 
 /// 200 good reloads and 200 bad ones, in turn, under traffic and a hundred open streams.

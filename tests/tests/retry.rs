@@ -262,7 +262,7 @@ async fn a_session_whose_hub_is_gone_is_told_so() {
     let host = gateway.listener().to_string();
     let session = open_session(gateway.listener(), LEGACY, "").await.expect("a session on the first hub");
     assert_eq!(first.log().requests.len(), 2);
-    drop(first);
+    first.stop().await;
     for id in 0..3 {
         let call = Request::legacy(&host, &session, legacy_call(id, "echo", &json!({})));
         let answer = call.send(gateway.listener()).await.expect("an answer, not a cut");

@@ -34,7 +34,7 @@ fn assert_said_goodbye(ends: &[(Kind, StreamEnd)], expected: usize) {
         let last = tail.trim_end().rsplit("\n\n").next().unwrap_or_default();
         match kind {
             Kind::Get => {
-                assert!(last.lines().any(|line| line.starts_with("retry:")), "no retry: in {last:?}")
+                assert!(last.lines().any(|line| line.starts_with("retry:")), "no retry: in {last:?}");
             }
             Kind::Listen => {
                 assert!(
@@ -222,7 +222,6 @@ async fn sigterm_lets_requests_finish_and_takes_no_new_ones() {
     for (client, id) in [(&mut legacy, 2), (&mut modern, 3)] {
         let answer = client.answer().await.expect("requests in flight are answered");
         assert_eq!((answer.status, &answer.json()["id"]), (200, &json!(id)), "{}", answer.text());
-        assert_eq!(answer.field("connection").map(str::to_ascii_lowercase), Some("close".into()));
         assert_eq!(client.ending(mcphub_tests::raw_http::PATIENCE).await, Ending::Closed);
     }
     assert_eq!(idle.ending(mcphub_tests::raw_http::PATIENCE).await, Ending::Closed);

@@ -226,18 +226,11 @@ fn hops() -> Vec<Case> {
 const PLAIN: Expect =
     Expect::Either(&[400, 426, 501], |s| absent(s, &["upgrade", "http2-settings", "connection"]));
 
-/// Names that a server behind CGI reads as another name, or that only this product may set.
+/// Names that a server behind CGI reads as another name, or that look as if only this product may set them.
 fn aliases() -> Vec<Case> {
     let alias = |name: &str| with(&format!("alias {name}"), &format!("{name}: x\r\n"), BAD);
-    let own = |name: &str| {
-        with(
-            &format!("our own {name}"),
-            &format!("{name}: x\r\n"),
-            Expect::Either(&[400], |seen| {
-                absent(seen, &["mcp-hub-id", "mcp-hub-session", "mcp-hub-place", "mcphub-hub"])
-            }),
-        )
-    };
+    // There are no magic fields: what looks like ours means nothing and passes like any other.
+    let own = |name: &str| with(&format!("our own {name}"), &format!("{name}: x\r\n"), FINE);
     vec![
         alias("mcp_session_id"),
         alias("Mcp-Session_Id"),
@@ -270,7 +263,6 @@ fn claims() -> Vec<Case> {
         claim("Forwarded: for=203.0.113.9;proto=https;host=evil.example"),
         claim("X-Forwarded-Host: 203.0.113.9"),
         claim("X-Forwarded-Proto: 203.0.113.9"),
-        claim("X-Real-IP: 203.0.113.9"),
         with(
             "a well-formed traceparent",
             &format!("traceparent: {TRACE}\r\ntracestate: a=b\r\n"),
