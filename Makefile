@@ -32,7 +32,7 @@ lint: ## Check format, lints, documentation, and the licences and sources of dep
 	@$(INSTALL) build lint
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' $(CARGO) doc --workspace --no-deps --document-private-items --quiet
+	RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' $(CARGO) doc --workspace --no-deps --quiet
 	$(CARGO) deny --log-level warn check bans licenses sources
 
 advisories: ## Ask the RustSec database about the dependencies (needs github.com)
