@@ -169,7 +169,7 @@ impl Worker {
                         connection = again.then_some(client);
                     }
                     Err(what) => {
-                        self.shared.fail(&who, &format!("request {id}, reused: {reused}: {what}"), false)
+                        self.shared.fail(&who, &format!("request {id}, reused: {reused}: {what}"), false);
                     }
                 },
                 Err(error) => {

@@ -1,5 +1,4 @@
 //! Does a client reach the hub that is nearest to where its address really is, and no other than it may?
-#![allow(clippy::disallowed_methods, reason = "end-to-end tests wait on real clocks")]
 
 use std::net::SocketAddr;
 

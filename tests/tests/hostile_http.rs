@@ -2,7 +2,6 @@
 //!
 //! The table stands in `mcphub_tests::raw_cases`; here it is played against the gateway, whole and in pieces, and
 //! against a plain relay, which must fail it.
-#![allow(clippy::disallowed_methods, reason = "end-to-end tests wait on real clocks")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;

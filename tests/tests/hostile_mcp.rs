@@ -1,5 +1,4 @@
 //! Does each malformed or foreign MCP message get its documented answer, in both eras, without reaching a hub?
-#![allow(clippy::disallowed_methods, reason = "end-to-end tests wait on real clocks")]
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;

@@ -1,5 +1,4 @@
 //! Does a reload, good or bad, go unnoticed by everybody who is being served?
-#![allow(clippy::disallowed_methods, reason = "end-to-end tests wait on real clocks")]
 
 use std::os::unix::fs::symlink;
 use std::path::Path;

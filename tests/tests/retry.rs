@@ -1,5 +1,4 @@
 //! When a hub fails, is a request asked again only where that is safe, and is its fate told in words?
-#![allow(clippy::disallowed_methods, reason = "end-to-end tests wait on real clocks")]
 
 use std::time::Duration;
 
@@ -152,7 +151,8 @@ async fn in_a_session_every_failure_is_told_in_words() {
     for (number, fault) in FAULTS.iter().chain(&SERVER_ERRORS).enumerate() {
         let ids = [json!(1000 + number), json!(format!("id-{number}"))];
         for id in ids {
-            (first.take(), second.take());
+            first.take();
+            second.take();
             let body = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": fault, "arguments": {}}});
             let request = Request::legacy(&host, &session, body.to_string());
             let answer = match request.send(gateway.listener()).await {
@@ -188,7 +188,8 @@ async fn a_modern_call_is_never_asked_twice() {
     let host = gateway.listener().to_string();
     let mut flaws = Vec::new();
     for (number, fault) in FAULTS.iter().enumerate() {
-        (first.take(), second.take());
+        first.take();
+        second.take();
         let id = 2000 + number as u64;
         let request = Request::modern(&host, id, "tools/call", "x", json!({"name": fault, "arguments": {}}));
         let answer = match request.send(gateway.listener()).await {

@@ -2,7 +2,6 @@
 //!
 //! No time is measured: each test sets short deadlines and asserts that the end comes at all, within a bound that is
 //! an order of magnitude longer, and that prompt clients are served meanwhile.
-#![allow(clippy::disallowed_methods, reason = "end-to-end tests wait on real clocks")]
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -359,6 +358,7 @@ async fn a_silent_stream_is_kept_alive_with_comments() {
 }
 
 /// The public tool for slow attacks; none where it is not installed.
+#[expect(clippy::print_stdout, reason = "says that it was skipped")]
 fn slowhttptest(mode: &[&str], url: &str) -> Option<tokio::process::Child> {
     let mut command = tokio::process::Command::new("slowhttptest");
     command.args(mode).args(["-c", "150", "-r", "150", "-l", "12", "-p", "5", "-u", url]);

@@ -1,5 +1,4 @@
 //! Does one process take over from another without anybody being refused, cut or forgotten?
-#![allow(clippy::disallowed_methods, reason = "end-to-end tests wait on real clocks")]
 
 use std::time::Duration;
 

@@ -1,5 +1,4 @@
 //! Does TLS hold on both sides: towards clients, and towards hubs?
-#![allow(clippy::disallowed_methods, reason = "end-to-end tests wait on real clocks")]
 
 use std::path::Path;
 use std::time::Duration;
