@@ -38,6 +38,9 @@ fn restart_fields(old: &Settings, new: &Settings) -> Vec<String> {
     if old.admin.address != new.admin.address {
         fields.push("admin.address".to_owned());
     }
+    if old.log.format != new.log.format {
+        fields.push("log.format".to_owned());
+    }
     if old.state != new.state {
         fields.push("state".to_owned());
     }

@@ -2,6 +2,7 @@
 
 use crate::control::Handle;
 use crate::control::lifecycle::Lifecycle;
+use crate::ended::Ended;
 use crate::observe::access::AccessLog;
 use crate::observe::metrics::Metrics;
 use crate::proxy::budget::Budget;
@@ -22,6 +23,8 @@ pub struct Edge {
     pub budget: Budget,
     /// One line per request.
     pub access: AccessLog,
+    /// Sessions that their clients have ended.
+    pub ended: Ended,
     /// The way to the control task.
     pub control: Handle,
     turn: AtomicU64,
@@ -43,6 +46,7 @@ impl Edge {
             lifecycle,
             budget: Budget::default(),
             access,
+            ended: Ended::default(),
             control,
             turn: AtomicU64::new(0),
         }

@@ -31,7 +31,7 @@ pub struct Snapshot {
     pub table: Arc<RoutingTable>,
     /// One for each hub of the table, in its order.
     pub upstreams: Vec<Arc<Upstream>>,
-    /// One for each listener of the settings, in their order.
+    /// One for each listener of the settings, in the order in which they were opened.
     pub listeners: Vec<Listener>,
     /// Seals and opens session ids.
     pub sealer: Arc<Sealer>,
@@ -111,7 +111,7 @@ impl Snapshot {
         let keys = keys::load(&settings.session.key_files).map_err(SnapshotError::Keys)?;
         let bind = bind_of(settings.session.bind);
         let sealer = Arc::new(Sealer::new(keys, bind, settings.session.max_age));
-        let listeners = settings.listeners.iter().map(Listener::new).collect::<Result<_, _>>()?;
+        let listeners = listeners(&settings, previous)?;
         let upstreams = upstreams(&settings, previous, metrics)?;
         let generation = previous.map_or(Generation::FIRST, |snapshot| snapshot.table.generation().next());
         let places = PlaceBook::new(coordinates_of(&settings, &settings.gateway.location)?, geo.kind());
@@ -156,6 +156,18 @@ impl Listener {
             certificate,
         })
     }
+}
+
+/// The listeners in the order in which they were opened: a connection knows its own by its position.
+fn listeners(settings: &Settings, previous: Option<&Snapshot>) -> Result<Vec<Listener>, SnapshotError> {
+    let mut ordered: Vec<&ListenerSettings> = settings.listeners.iter().collect();
+    if let Some(previous) = previous {
+        let position = |listener: &&ListenerSettings| {
+            previous.listeners.iter().position(|opened| opened.settings.address == listener.address)
+        };
+        ordered.sort_by_key(position);
+    }
+    ordered.into_iter().map(Listener::new).collect()
 }
 
 fn bind_of(bind: SessionBind) -> Bind {

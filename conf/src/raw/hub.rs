@@ -26,9 +26,9 @@ section! {
         /// How much it takes beside its peers; only the ratio matters. To take a hub out of service, drain
         /// it.
         weight: At<u32> = default(100).within(1, 1000),
-        /// The protocol eras it serves; learned by probing where left out.
+        /// The protocol eras it serves; both where left out.
         eras: List<Era> = optional_list(),
-        /// PEM file of certificate authorities to trust for this https hub beside the usual ones.
+        /// PEM file of the certificate authorities to trust for this https hub, in place of the system's.
         ca_file: Option<At<PathBuf>> = optional(),
     }
     instead {

@@ -30,10 +30,10 @@ section! {
         pool_per_hub: At<usize> = default(256).within(0, 65_536),
         /// Most hubs tried for one request, the first included.
         attempts: At<u32> = default(3).within(1, 10),
-        /// Retries allowed as a share of recent requests: retries must not finish off what is left of a
-        /// fleet.
+        /// Retries allowed at once as a share of the requests in flight: retries must not finish off what is
+        /// left of a fleet.
         retry_budget: At<Share> = default(Share::saturating(200)).within(Share::NONE, Share::FULL),
-        /// Retries a second that are allowed whatever the budget says.
+        /// Retries that are allowed at once whatever the budget says.
         retry_floor: At<u32> = default(3).within(0, 1000),
         /// Time between two comments that keep a silent event stream open through proxies.
         stream_keepalive: At<Duration> = default(secs(15)).within(ms(100), secs(300)),

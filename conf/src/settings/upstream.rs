@@ -18,9 +18,9 @@ pub struct UpstreamSettings {
     pub pool_per_hub: usize,
     /// Most hubs tried for one request, the first included.
     pub attempts: u32,
-    /// Retries allowed as a share of recent requests.
+    /// Retries allowed at once as a share of the requests in flight.
     pub retry_budget: Share,
-    /// Retries a second that are allowed whatever the budget says.
+    /// Retries that are allowed at once whatever the budget says.
     pub retry_floor: u32,
     /// Time between two comments that keep a silent event stream open.
     pub stream_keepalive: Duration,

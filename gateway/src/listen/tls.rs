@@ -83,5 +83,7 @@ pub fn acceptor(
     config.alpn_protocols =
         if http2 { vec![b"h2".to_vec(), b"http/1.1".to_vec()] } else { vec![b"http/1.1".to_vec()] };
     config.send_half_rtt_data = false;
+    // Our order of ciphers is the safer one, whatever an old client asks for first.
+    config.ignore_client_order = true;
     Ok(Acceptor::from_server_config(Arc::new(config)))
 }

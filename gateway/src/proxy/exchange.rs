@@ -211,7 +211,7 @@ fn lost(upstream: &Upstream, trace: &mut Trace, stale: bool, error: &io::Error) 
     Attempt::Lost { stale }
 }
 
-/// Counts what cannot be counted at the end, because another attempt may follow.
+/// Counts how one attempt went; another may follow.
 pub(super) fn count(upstream: &Upstream, trace: &mut Trace, outcome: HubOutcome) {
     upstream.metrics.count(outcome);
     trace.outcome = Some(outcome);

@@ -1,15 +1,15 @@
 //! Who asks, from where, and within which session?
 
-use super::Arrival;
 use super::admission::Admitted;
 use super::parse::Message;
 use super::reply::scope_of;
+use super::{Arrival, Site};
 use crate::clock;
-use crate::snapshot::{Listener, Snapshot};
+use crate::snapshot::Snapshot;
 use mcphub_http1::Known;
 use mcphub_mcp::{Failure, Scope};
 use mcphub_routing::{Era, HubIndex, PlaceIndex, Residency, ResidencyIndex};
-use mcphub_session::Claims;
+use mcphub_session::{Claims, SessionKey};
 use std::net::IpAddr;
 
 /// What a choice is made from, and what an answer must respect.
@@ -34,6 +34,8 @@ pub(super) struct Context<'b> {
 pub(super) struct Session<'b> {
     /// What was sealed into its id.
     pub(super) claims: Claims<'b>,
+    /// Its short name.
+    pub(super) key: SessionKey,
     /// Its hub, unless that has left the configuration.
     pub(super) hub: Option<HubIndex>,
 }
@@ -43,13 +45,13 @@ pub(super) struct Session<'b> {
 /// # Errors
 /// The session cannot be used.
 pub(super) fn gather<'b>(
-    snapshot: &Snapshot,
-    listener: &Listener,
+    site: &Site<'_>,
     arrival: &Arrival<'_>,
     admitted: &Admitted<'_>,
     message: &Message<'_>,
     buffer: &'b mut Vec<u8>,
 ) -> Result<Context<'b>, Failure<'static>> {
+    let (snapshot, listener) = (site.snapshot, site.listener);
     let fields = &arrival.head.fields;
     let client = arrival
         .peer
@@ -60,7 +62,7 @@ pub(super) fn gather<'b>(
     let session = match token {
         // A client that starts over must not be held to what it has given up; its old id is not sent on either.
         Some(_) if message.opens_session() => None,
-        Some(token) => Some(open(snapshot, token, authorization, buffer)?),
+        Some(token) => Some(open(site, token, authorization, buffer)?),
         None => None,
     };
     let standing = snapshot.standing(client);
@@ -87,13 +89,19 @@ fn scope_of_unbound(admitted: &Admitted<'_>, arrival: &Arrival<'_>) -> Scope {
 }
 
 fn open<'b>(
-    snapshot: &Snapshot,
+    site: &Site<'_>,
     token: &[u8],
     authorization: Option<&[u8]>,
     buffer: &'b mut Vec<u8>,
 ) -> Result<Session<'b>, Failure<'static>> {
+    let snapshot = site.snapshot;
     match snapshot.sealer.open(token, authorization, clock::unix_seconds(), buffer) {
-        Ok(opened) => Ok(Session { hub: snapshot.table.find(opened.claims.hub), claims: opened.claims }),
+        Ok(opened) if site.edge.ended.contains(&opened.session) => Err(Failure::SessionUnknown),
+        Ok(opened) => Ok(Session {
+            hub: snapshot.table.find(opened.claims.hub),
+            key: opened.session,
+            claims: opened.claims,
+        }),
         Err(why) => {
             tracing::debug!(%why, "session id refused");
             Err(Failure::SessionUnknown)

@@ -48,6 +48,14 @@ pub struct Arrival<'a> {
     pub at: Instant,
 }
 
+/// Where a request has arrived.
+#[derive(Debug)]
+struct Site<'a> {
+    edge: &'a Arc<Edge>,
+    snapshot: &'a Arc<Snapshot>,
+    listener: &'a Listener,
+}
+
 /// Serves one request to its end.
 pub async fn serve(
     edge: &Arc<Edge>,
@@ -60,7 +68,10 @@ pub async fn serve(
     in_flight.inc();
     let mut trace = Trace::new(arrival.at);
     match snapshot.listeners.get(listener) {
-        Some(listener) => admit(edge, snapshot, listener, &arrival, &mut down, &mut trace).await,
+        Some(listener) => {
+            let site = Site { edge, snapshot, listener };
+            admit(&site, &arrival, &mut down, &mut trace).await;
+        }
         // A listener that the configuration no longer has: it is being closed.
         None => refuse(&mut down, &mut trace, &Failure::UnknownPath, Scope::Legacy, Asked::Unknown).await,
     }
@@ -69,14 +80,8 @@ pub async fn serve(
     in_flight.dec();
 }
 
-async fn admit(
-    edge: &Arc<Edge>,
-    snapshot: &Arc<Snapshot>,
-    listener: &Listener,
-    arrival: &Arrival<'_>,
-    down: &mut Downstream<'_>,
-    trace: &mut Trace,
-) {
+async fn admit(site: &Site<'_>, arrival: &Arrival<'_>, down: &mut Downstream<'_>, trace: &mut Trace) {
+    let &Site { edge, snapshot, listener } = site;
     let admitted = match admission::admit(&listener.settings, arrival.head) {
         Ok(admitted) => admitted,
         Err(refused) => {
@@ -113,7 +118,7 @@ async fn admit(
     };
     trace.note_message(&message);
     let mut buffer = Vec::new();
-    let context = match gather::gather(snapshot, listener, arrival, &admitted, &message, &mut buffer) {
+    let context = match gather::gather(site, arrival, &admitted, &message, &mut buffer) {
         Ok(context) => context,
         Err(failure) => {
             let scope = reply::scope_of(admitted.era, arrival.head);

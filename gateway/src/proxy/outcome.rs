@@ -96,13 +96,10 @@ pub(super) fn record(edge: &Edge, snapshot: &Snapshot, arrival: &Arrival<'_>, tr
     if trace.status != 0 {
         edge.metrics.answered(trace.era, trace.status);
     }
-    if let Some(failure) = trace.failure {
+    if let (Some(failure), true) = (trace.failure, trace.status != 0) {
         edge.metrics.refused(failure);
     }
     if let Some(upstream) = trace.hub.and_then(|hub| snapshot.upstreams.get(hub.get())) {
-        if let Some(outcome) = trace.outcome {
-            upstream.metrics.count(outcome);
-        }
         upstream.metrics.duration.observe(now.saturating_duration_since(trace.at).as_secs_f64());
     }
     if snapshot.settings.log.access {

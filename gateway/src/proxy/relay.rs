@@ -7,7 +7,7 @@ use crate::control::lifecycle::{Phase, reached};
 use crate::observe::metrics::HubOutcome;
 use crate::upstream::{Answer, Hangup, InFlight, Upstream};
 use bytes::BytesMut;
-use mcphub_http1::{FieldLines, Framing, Known, Method};
+use mcphub_http1::{FieldLines, Framing, Known, Method, Refusal};
 use mcphub_mcp::Failure;
 use mcphub_session::{Claims, InitParams, UpstreamId};
 use std::sync::Arc;
@@ -49,6 +49,12 @@ pub(super) async fn relay(job: &Job<'_>, mut arrived: Arrived<'_>, client: &mut 
         // Clients end their whole session on a 5xx; the request alone has failed.
         count(arrived.upstream, client.trace, HubOutcome::ServerError);
         return job.fail(client, &Failure::HubError { status }).await;
+    }
+    if job.arrival.head.method == Method::Delete
+        && status < 300
+        && let Some(session) = &job.context.session
+    {
+        job.edge.ended.insert(session.key);
     }
     let opens = job.message.opens_session() && status < 300;
     let events = arrived.answer.head.is_event_stream();
@@ -132,7 +138,10 @@ async fn hold(
         if until == Until::Answer && events && streams::has_answer(job, held) {
             return Held::Begun;
         }
-        if held.len() > HOLD_MAX {
+        if until == Until::Answer && held.len() > job.snapshot.settings.limits.hub_body {
+            return Held::Hangup(Hangup::Malformed(Refusal::HeadTooLarge));
+        }
+        if until == Until::End && held.len() > HOLD_MAX.min(job.snapshot.settings.limits.hub_body) {
             return Held::Begun;
         }
     }
