@@ -3,6 +3,8 @@
 //! Every set runs twice, each time against a server of its own: direct and through the gateway. The harness is
 //! proven by two relays, one that changes nothing and one that does what a careless proxy does.
 
+#![allow(clippy::print_stdout, reason = "the figures are worth reading when the test passes")]
+
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 

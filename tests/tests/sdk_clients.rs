@@ -6,6 +6,8 @@
 //!
 //! `MCPHUB_DIRECT=1` leaves the gateway out, to tell its faults from those of the hub.
 
+#![allow(clippy::print_stdout, reason = "the figures are worth reading when the test passes")]
+
 mod rmcp_client;
 
 use std::path::PathBuf;
