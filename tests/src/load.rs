@@ -12,8 +12,9 @@ use std::time::Duration;
 use anyhow::bail;
 use serde_json::json;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
-use crate::raw_http::{Broken, Ending, RawClient};
+use crate::raw_http::{Broken, Ending, PATIENCE, RawClient};
 use crate::raw_mcp::{Request, open_session};
 use crate::raw_script::{LEGACY, legacy_call};
 use crate::wait::until;
@@ -255,7 +256,8 @@ impl Streams {
             };
             let mut client = RawClient::connect(address).await?;
             client.send(&request.bytes()).await?;
-            let head = client.head().await.map_err(|broken| anyhow::anyhow!("{broken:?}"))?;
+            let head =
+                timeout(PATIENCE, client.head()).await?.map_err(|broken| anyhow::anyhow!("{broken:?}"))?;
             let kind_of = head.field("content-type").unwrap_or_default();
             if head.status != 200 || !kind_of.starts_with("text/event-stream") {
                 bail!("a stream is answered with {} {kind_of}", head.status);

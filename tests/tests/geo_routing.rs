@@ -7,7 +7,7 @@ use mcphub_tests::raw_http::{Answer, Broken, RawClient};
 use mcphub_tests::raw_hub::RawHub;
 use mcphub_tests::raw_mcp::{Request, open_session};
 use mcphub_tests::raw_script::{LEGACY, initialize_body, legacy_call, mcp};
-use mcphub_tests::{Config, Gateway, free_address};
+use mcphub_tests::{Config, Gateway, free_address, until};
 use serde_json::json;
 use tokio::net::TcpSocket;
 
@@ -411,4 +411,49 @@ async fn when_the_nearest_hub_refuses_the_next_nearest_serves() {
             whoami(&host, &format!("X-Forwarded-For: {client}\r\n")).send(address).await.expect("an answer");
         assert_eq!(hub_of(&answer), expected, "{client}");
     }
+}
+
+/// A database that is damaged on disk is not used; the last good one is, and it is said.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_database_leaves_the_last_good_one_in_use() {
+    let hubs = hubs().await;
+    let files = tempfile::TempDir::new().expect("a folder");
+    let path = files.path().join("country.mmdb");
+    let good = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../geo/data/country.mmdb"))
+        .expect("the shipped file");
+    let put = |bytes: &[u8]| {
+        let next = files.path().join("next");
+        std::fs::write(&next, bytes).expect("written");
+        std::fs::rename(&next, &path).expect("in place");
+    };
+    put(&good);
+    let geo = format!("[geo]\ndatabase = {path:?}\n");
+    let config = config(&hubs, "trusted_proxies = [\"127.0.0.0/8\"]").section(&geo);
+    let gateway = Gateway::start(config).await.expect("the gateway starts");
+    let (address, host) = (gateway.listener(), gateway.listener().to_string());
+    let current = async |wanted: f64| {
+        until("the state of the database", async || {
+            let metric =
+                gateway.metric("mcphub_geo_last_reload_successful").await.map_err(|e| format!("{e:#}"))?;
+            if metric == Some(wanted) { Ok(()) } else { Err(format!("{metric:?}")) }
+        })
+        .await
+        .expect("it is said");
+    };
+    let from_japan = async || {
+        let request = whoami(&host, "X-Forwarded-For: 133.11.1.1\r\n");
+        hub_of(&request.send(address).await.expect("an answer"))
+    };
+    assert_eq!(from_japan().await, "ap-northeast");
+    for damaged in [&good[..good.len() / 2], &[], b"nonsense"] {
+        put(damaged);
+        current(0.0).await;
+        assert_eq!(from_japan().await, "ap-northeast", "with {} bytes on disk", damaged.len());
+        put(&good);
+        current(1.0).await;
+        assert_eq!(from_japan().await, "ap-northeast");
+    }
+    std::fs::remove_file(&path).expect("removed");
+    current(0.0).await;
+    assert_eq!(from_japan().await, "ap-northeast", "with nothing on disk");
 }

@@ -260,7 +260,7 @@ async fn head_is_declined_without_a_body() {
     let mut client = RawClient::connect(gateway.listener()).await.expect("a connection");
     let head = format!("HEAD /mcp HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     client.send(head.as_bytes()).await.expect("room for a head");
-    let answer = client.head().await.expect("a head");
+    let answer = tokio::time::timeout(PATIENCE, client.head()).await.expect("in time").expect("a head");
     assert!([400, 405, 501].contains(&answer.status), "{}", answer.status);
     let rest = client.any_answer(Duration::from_secs(5)).await;
     assert_eq!(rest.map(|answer| answer.status), Err(Broken::NoAnswer(Ending::Closed)));

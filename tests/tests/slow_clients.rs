@@ -17,6 +17,7 @@ use mcphub_tests::raw_script::{
 use mcphub_tests::{Gateway, until};
 use serde_json::json;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 /// Short waits on all sides.
 const SHORT: &str = "[limits]\nheader_deadline = \"1s\"\nbody_deadline = \"1s\"\nwrite_deadline = \"1s\"\nkeepalive_idle = \"1s\"\n\
@@ -53,7 +54,7 @@ async fn drip(gateway: &Gateway, first: &[u8], again: &[u8], pause: Duration) ->
             }
         }
     };
-    tokio::time::timeout(PATIENCE, dripping).await.unwrap_or(Ending::Open)
+    timeout(PATIENCE, dripping).await.unwrap_or(Ending::Open)
 }
 
 /// A head has one deadline for the whole of it, however it drips in.
@@ -119,7 +120,7 @@ async fn nobody_is_held_past_the_body_deadline() {
                 }
             }
         };
-        let answer = tokio::time::timeout(PATIENCE, dripping).await.expect("an end");
+        let answer = timeout(PATIENCE, dripping).await.expect("an end");
         assert!(
             matches!(answer, Ok(400 | 408) | Err(Broken::NoAnswer(Ending::Closed))),
             "{framing:?}: {answer:?}"
@@ -344,12 +345,15 @@ async fn a_silent_stream_is_kept_alive_with_comments() {
     for request in [Request::stream(&host, &session), listen] {
         let mut client = RawClient::connect(gateway.listener()).await.expect("a connection");
         client.send(&request.bytes()).await.expect("room for a request");
-        let head = client.head().await.expect("a head at once, though the hub says nothing more");
+        let head =
+            timeout(PATIENCE, client.head()).await.expect("a head at once, though the hub says nothing more");
+        let head = head.expect("a head");
         assert_eq!(head.status, 200);
         // Far longer than the deadlines for answers, bodies and idle connections together.
         let mut comments = 0;
         while comments < 8 {
-            let chunk = client.chunk().await.expect("the stream stands").expect("the stream does not end");
+            let chunk = timeout(PATIENCE, client.chunk()).await.expect("a comment");
+            let chunk = chunk.expect("the stream stands").expect("the stream does not end");
             let text = String::from_utf8(chunk).expect("text");
             assert!(text.starts_with(':') && text.ends_with("\n\n"), "{text:?}");
             comments += text.matches("\n\n").count();
