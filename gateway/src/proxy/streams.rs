@@ -62,6 +62,9 @@ pub(super) async fn relay(
         answered: false,
         resumable: false,
     };
+    if let Heard::All = stream.collect(&mut arrived) {
+        return stream.at_once(job, arrived, lines, client).await;
+    }
     job.edge.metrics.streams.inc();
     let status = arrived.answer.head.status;
     let end = if client.down.begin(status, lines, Framing::Chunked).is_err() {
@@ -90,6 +93,29 @@ pub(super) async fn relay(
 }
 
 impl Stream {
+    /// Passes on a stream that is here to its end: one write, and no stream to look after.
+    async fn at_once(
+        mut self,
+        job: &Job<'_>,
+        arrived: Arrived<'_>,
+        lines: &FieldLines,
+        client: &mut Client<'_, '_>,
+    ) {
+        let whole = self.splitter.whole(&self.pending).unwrap_or_else(|too_large| too_large.whole);
+        let torn = whole < self.pending.len();
+        let mut out = self.pending.split_to(whole);
+        self.remember(job, &out);
+        out.extend_from_slice(&self.last_words(job, &Failure::HubBroke, torn));
+        client.trace.bytes = out.len() as u64;
+        let _ = client.down.answer(arrived.answer.head.status, lines, &out).await;
+        if torn {
+            count(arrived.upstream, client.trace, HubOutcome::Broken);
+            return client.trace.refused(&Failure::HubBroke);
+        }
+        count(arrived.upstream, client.trace, HubOutcome::Ok);
+        arrived.release(job);
+    }
+
     async fn run(&mut self, job: &Job<'_>, arrived: &mut Arrived<'_>, client: &mut Client<'_, '_>) -> End {
         let keepalive = job.snapshot.settings.upstream.stream_keepalive;
         // A stream that stands open ends as soon as we stop; an answer under way may finish.
@@ -191,15 +217,24 @@ impl Stream {
         self.resumable = self.resumable || memchr::memmem::find(out, b"id:").is_some();
     }
 
-    /// Ends the client's stream. A request that has not been answered gets `failure` as its answer, unless its hub
-    /// ended the stream so that the client polls (2025-11-25: events with ids, then a clean end).
+    /// Ends the client's stream.
     async fn close(
-        &mut self,
+        &self,
         job: &Job<'_>,
         failure: &Failure<'_>,
         early: bool,
         down: &mut Downstream<'_>,
     ) -> std::io::Result<()> {
+        let words = self.last_words(job, failure, early);
+        if !words.is_empty() {
+            down.send(&words).await?;
+        }
+        down.end().await
+    }
+
+    /// What we add at the end. A request that has not been answered gets `failure` as its answer, unless its hub ended
+    /// the stream so that the client polls (2025-11-25: events with ids, then a clean end).
+    fn last_words(&self, job: &Job<'_>, failure: &Failure<'_>, early: bool) -> Vec<u8> {
         let mut words = Vec::new();
         if job.arrival.head.method == Method::Get {
             if early {
@@ -217,10 +252,7 @@ impl Stream {
                 write_event(&mut words, None, None, &body);
             }
         }
-        if !words.is_empty() {
-            down.send(&words).await?;
-        }
-        down.end().await
+        words
     }
 
     fn polls(&self, job: &Job<'_>) -> bool {
