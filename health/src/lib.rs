@@ -8,11 +8,13 @@
 //! clock and throws no dice: time and seeds are passed in.
 
 mod evidence;
+mod histogram;
 mod ledger;
 mod outcome;
 mod probe;
 mod public;
 mod recorder;
+mod slices;
 
 pub use evidence::{Boot, BootId, Evidence, Latency, Load, Passive, Probes, Quantiles, Window};
 pub use ledger::ProbeLedger;
