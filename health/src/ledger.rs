@@ -1,27 +1,443 @@
-//! What came of one hub's probes?
+//! What came of the probes of one hub?
+
+use std::time::Duration;
+
 use mcphub_routing::{EraSet, MonoTime};
 
-use crate::{Boot, Exported, Probes};
+use crate::{Boot, BootId, Exported, Outcome, ProbeId, ProbeReport, ProbeSettings, Probes};
 
-/// What came of one hub's probes.
-#[derive(Debug, Default)]
-pub struct ProbeLedger {}
+/// Probes on their way to one hub at once; more are not sent.
+pub(crate) const FLIGHTS_MAX: usize = 8;
+/// Ended probes kept in order, so that one that ends late finds its place. Twice what can be on its way.
+const ENDS_MAX: usize = 2 * FLIGHTS_MAX;
+/// Lives remembered, so that several processes behind one address do not look like one that restarts all the time.
+const LIVES_MAX: usize = 4;
+/// How much longer than it usually takes a probe must be silent to mean anything.
+const USUAL_TIMES: u32 = 3;
+/// How long after its time-out a probe that nobody reports on counts as failed. Its driver has failed, not the hub, but
+/// a hub that cannot be probed must not look well.
+const LOST_AFTER: Duration = Duration::from_secs(1);
+
+/// What came of one hub's probes. Probes may overlap, and may end in any order: they are judged in the order in which
+/// they were sent.
+#[derive(Debug)]
+pub struct ProbeLedger {
+    settings: ProbeSettings,
+    flights: Vec<Flight>,
+    /// By id.
+    ends: Vec<End>,
+    /// The row that `ends` continues: whether they passed, and how many.
+    before: (bool, u32),
+    /// The last probe that passed.
+    passed: Option<ProbeId>,
+    last_pass: Option<MonoTime>,
+    last_end: Option<MonoTime>,
+    /// How long a passing probe takes: the middle one of those in `ends`.
+    usual: Option<Duration>,
+    eras: Told<EraSet>,
+    boot: Boot,
+    lives: Vec<BootId>,
+    boot_told_by: Option<ProbeId>,
+    exported: Option<Exported>,
+}
+
+/// A probe on its way.
+#[derive(Debug, Clone, Copy)]
+struct Flight {
+    id: ProbeId,
+    sent: MonoTime,
+    /// Silence counts from here: later than `sent` if we were not looking for a while.
+    silent_since: MonoTime,
+}
+
+impl Flight {
+    /// Were we away while it was on its way? Then its silence may be ours.
+    fn excused(&self) -> bool {
+        self.silent_since > self.sent
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct End {
+    id: ProbeId,
+    outcome: Outcome,
+    latency: Duration,
+}
+
+/// Something told by probes: what the latest one said, even if an earlier one says otherwise later.
+#[derive(Debug)]
+struct Told<T>(Option<(ProbeId, T)>);
+
+impl<T: Copy> Told<T> {
+    fn tell(&mut self, id: ProbeId, what: T) {
+        if self.0.is_none_or(|(by, _)| by < id) {
+            self.0 = Some((id, what));
+        }
+    }
+}
 
 impl ProbeLedger {
-    /// See [`Probes`].
-    pub fn probes(&self, _now: MonoTime) -> Probes {
-        Probes::default()
+    /// A hub that was never probed.
+    pub fn new(settings: ProbeSettings) -> Self {
+        Self {
+            settings,
+            flights: Vec::with_capacity(FLIGHTS_MAX),
+            ends: Vec::with_capacity(ENDS_MAX + 1),
+            before: (true, 0),
+            passed: None,
+            last_pass: None,
+            last_end: None,
+            usual: None,
+            eras: Told(None),
+            boot: Boot::default(),
+            lives: Vec::with_capacity(LIVES_MAX),
+            boot_told_by: None,
+            exported: None,
+        }
     }
-    /// What the hub said of its load.
+
+    /// What came of the probes, up to now.
+    pub fn probes(&self, now: MonoTime) -> Probes {
+        let (passing, row) = self.row();
+        let patience = self.silence_max(self.settings.stall);
+        let stalled = || self.suspects().filter(|flight| now.since(flight.silent_since) >= patience);
+        Probes {
+            passes: if passing { row } else { 0 },
+            fails: if passing { 0 } else { row },
+            stalled: stalled().count() as u32,
+            stalled_since: stalled().map(|flight| flight.sent).min(),
+            last: self.ends.last().map(|end| end.outcome),
+            last_pass: self.last_pass,
+            last_end: self.last_end,
+            latency: self.usual,
+        }
+    }
+
+    /// What the hub last said of its load.
     pub fn exported(&self) -> Option<Exported> {
-        None
+        self.exported
     }
+
     /// Which life of the hub this is.
     pub fn boot(&self) -> Boot {
-        Boot::default()
+        self.boot
     }
-    /// The eras it answered to.
+
+    /// The eras it answered to, by the last probe that told.
     pub fn eras(&self) -> Option<EraSet> {
-        None
+        self.eras.0.map(|(_, eras)| eras)
+    }
+
+    /// Notes what the hub says of its load, unless something newer is known.
+    pub fn note_exported(&mut self, exported: Exported) {
+        if self.exported.is_none_or(|known| known.at <= exported.at) {
+            self.exported = Some(exported);
+        }
+    }
+
+    /// Notes which life of the hub answered a request at this time.
+    pub fn note_boot(&mut self, id: BootId, now: MonoTime) {
+        if self.boot.id.is_some() && !self.lives.contains(&id) {
+            self.boot.restarts = self.boot.restarts.saturating_add(1);
+            self.boot.restarted_at = Some(now);
+        }
+        if !self.lives.contains(&id) {
+            if self.lives.len() == LIVES_MAX {
+                self.lives.remove(0);
+            }
+            self.lives.push(id);
+        }
+        self.boot.id = Some(id);
+    }
+
+    /// A probe goes out. False if too many are on their way: then it must not.
+    pub(crate) fn sent(&mut self, id: ProbeId, now: MonoTime) -> bool {
+        let room = self.flights.len() < FLIGHTS_MAX;
+        if room {
+            self.flights.push(Flight { id, sent: now, silent_since: now });
+        }
+        room
+    }
+
+    /// A probe has ended. Gives back when it was sent; `None` for one that is not on its way: reported twice, given up,
+    /// or meant for a hub of that name that is no more.
+    pub(crate) fn ended(&mut self, report: &ProbeReport) -> Option<MonoTime> {
+        let at = self.flights.iter().position(|flight| flight.id == report.id)?;
+        let flight = self.flights.swap_remove(at);
+        let end = flight.sent.after(report.latency);
+        if let Some(eras) = report.eras {
+            self.eras.tell(report.id, eras);
+        }
+        if let Some(boot) = report.boot {
+            self.boot_told(report.id, boot, end);
+        }
+        if flight.excused() && report.outcome == Outcome::Timeout {
+            return Some(flight.sent);
+        }
+        if !report.outcome.is_failure() {
+            self.passed = self.passed.max(Some(report.id));
+            self.last_pass = self.last_pass.max(Some(end));
+        }
+        self.last_end = self.last_end.max(Some(end));
+        self.insert(End { id: report.id, outcome: report.outcome, latency: report.latency });
+        Some(flight.sent)
+    }
+
+    /// Gives up probes that nobody reports on.
+    pub(crate) fn sweep(&mut self, now: MonoTime) {
+        let lost_after = self.settings.timeout + LOST_AFTER;
+        while let Some(&lost) = self.flights.iter().find(|f| now.since(f.silent_since) >= lost_after) {
+            let (outcome, latency) = (Outcome::Timeout, now.since(lost.sent));
+            self.ended(&ProbeReport { id: lost.id, outcome, latency, eras: None, boot: None });
+        }
+    }
+
+    /// We were not looking for a while: what is on its way was perhaps answered long ago. Its silence counts from now,
+    /// and its time-out does not count at all.
+    pub(crate) fn excuse(&mut self, now: MonoTime) {
+        self.flights.iter_mut().for_each(|flight| flight.silent_since = now);
+    }
+
+    pub(crate) fn adopt(&mut self, settings: ProbeSettings) {
+        self.settings = settings;
+    }
+
+    /// Is there something to look into: has the last probe failed, or is one silent for longer than it should?
+    pub(crate) fn doubtful(&self, now: MonoTime) -> bool {
+        let patience = self.silence_max(self.settings.doubt);
+        let failing = self.ends.last().is_some_and(|end| end.outcome.is_failure());
+        failing || self.suspects().any(|flight| now.since(flight.silent_since) >= patience)
+    }
+
+    /// When silence next comes to mean something, after `now`.
+    pub(crate) fn wake_at(&self, now: MonoTime) -> Option<MonoTime> {
+        let lost_after = self.settings.timeout + LOST_AFTER;
+        let waits =
+            [self.silence_max(self.settings.doubt), self.silence_max(self.settings.stall), lost_after];
+        let ends = |flight: &Flight| waits.map(|wait| flight.silent_since.after(wait));
+        self.flights.iter().flat_map(ends).filter(|&at| at > now).min()
+    }
+
+    /// Probes on their way that were sent after the last that passed: an earlier one was only unlucky.
+    fn suspects(&self) -> impl Iterator<Item = &Flight> {
+        self.flights.iter().filter(|flight| Some(flight.id) > self.passed)
+    }
+
+    /// How long a probe may be silent: at least `least`, longer for a hub that takes long, never past the time-out.
+    fn silence_max(&self, least: Duration) -> Duration {
+        let usual = self.usual.unwrap_or(Duration::ZERO);
+        least.max(usual.saturating_mul(USUAL_TIMES)).min(self.settings.timeout)
+    }
+
+    /// Whether the last probes passed, and how many in a row did likewise.
+    fn row(&self) -> (bool, u32) {
+        let passed = |end: &End| !end.outcome.is_failure();
+        let Some(passing) = self.ends.last().map(passed) else { return self.before };
+        let row = self.ends.iter().rev().take_while(|end| passed(end) == passing).count();
+        let earlier = if row == self.ends.len() && self.before.0 == passing { self.before.1 } else { 0 };
+        (passing, earlier.saturating_add(row as u32))
+    }
+
+    fn insert(&mut self, end: End) {
+        let at = self.ends.partition_point(|other| other.id < end.id);
+        self.ends.insert(at, end);
+        if self.ends.len() > ENDS_MAX {
+            let oldest = !self.ends.remove(0).outcome.is_failure();
+            let row = if self.before.0 == oldest { self.before.1 } else { 0 };
+            self.before = (oldest, row.saturating_add(1));
+        }
+        let passing = self.ends.iter().filter(|end| !end.outcome.is_failure());
+        let mut took: Vec<_> = passing.map(|end| end.latency).collect();
+        took.sort_unstable();
+        // A hub that has failed for long is still held against what it was before.
+        self.usual = took.get(took.len() / 2).copied().or(self.usual);
+    }
+
+    /// A probe that ends late may tell of the life before: that is no restart.
+    fn boot_told(&mut self, by: ProbeId, id: BootId, end: MonoTime) {
+        if self.boot_told_by < Some(by) {
+            self.boot_told_by = Some(by);
+            self.note_boot(id, end);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mcphub_routing::Share;
+    use proptest::prelude::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn at(millis: u64) -> MonoTime {
+        MonoTime::from_millis(millis)
+    }
+
+    fn ledger() -> ProbeLedger {
+        ProbeLedger::new(ProbeSettings::default())
+    }
+
+    fn report(id: u64, outcome: Outcome, millis: u32) -> ProbeReport {
+        ProbeReport { id: ProbeId(id), outcome, latency: MS * millis, eras: None, boot: None }
+    }
+
+    /// Passes, fails, stalled.
+    fn tally(ledger: &ProbeLedger, millis: u64) -> (u32, u32, u32) {
+        let found = ledger.probes(at(millis));
+        (found.passes, found.fails, found.stalled)
+    }
+
+    #[test]
+    fn a_row_ends_with_its_opposite() {
+        let mut hub = ledger();
+        assert_eq!(tally(&hub, 0), (0, 0, 0));
+        let mut check = |id, outcome, expected| {
+            assert!(hub.sent(ProbeId(id), at(id * 1_000)));
+            assert_eq!(hub.ended(&report(id, outcome, 5)), Some(at(id * 1_000)));
+            assert_eq!(tally(&hub, id * 1_000 + 5), expected, "probe {id}");
+        };
+        check(1, Outcome::Ok, (1, 0, 0));
+        check(2, Outcome::Slow, (2, 0, 0));
+        check(3, Outcome::Http5xx, (0, 1, 0));
+        check(4, Outcome::Timeout, (0, 2, 0));
+        check(5, Outcome::Ok, (1, 0, 0));
+        // Rows outlast what is kept of them.
+        (6..46).for_each(|id| check(id, Outcome::Ok, (id as u32 - 4, 0, 0)));
+        (46..86).for_each(|id| check(id, Outcome::Reset, (0, id as u32 - 45, 0)));
+        let found = hub.probes(at(90_000));
+        assert_eq!((found.last_pass, found.last_end), (Some(at(45_005)), Some(at(85_005))));
+        assert_eq!((found.last, found.latency), (Some(Outcome::Reset), Some(5 * MS)));
+    }
+
+    #[test]
+    fn silence_counts_before_the_time_out() {
+        let mut hub = ledger();
+        hub.sent(ProbeId(1), at(0));
+        hub.sent(ProbeId(2), at(200));
+        assert_eq!(tally(&hub, 299), (0, 0, 0));
+        assert_eq!(tally(&hub, 300), (0, 0, 1));
+        assert_eq!((tally(&hub, 500), hub.probes(at(500)).stalled_since), ((0, 0, 2), Some(at(0))));
+        hub.ended(&report(1, Outcome::Timeout, 1_000));
+        assert_eq!((tally(&hub, 1_000), hub.probes(at(1_000)).against()), ((0, 1, 1), 2));
+        // The later one passes: the earlier one was only unlucky.
+        hub.ended(&report(2, Outcome::Ok, 900));
+        assert_eq!(tally(&hub, 1_100), (1, 0, 0));
+        // For a hub that takes 900 ms, silence of 300 ms means nothing; the time-out is the most it is given.
+        hub.sent(ProbeId(3), at(2_000));
+        assert_eq!((tally(&hub, 2_999).2, tally(&hub, 3_000).2), (0, 1));
+    }
+
+    #[test]
+    fn a_time_out_from_before_a_recovery_does_not_speak_against_it() {
+        let mut hub = ledger();
+        (1..=3).for_each(|id| assert!(hub.sent(ProbeId(id), at(id * 300))));
+        hub.ended(&report(3, Outcome::Ok, 5));
+        assert_eq!(tally(&hub, 905), (1, 0, 0));
+        hub.ended(&report(1, Outcome::Timeout, 1_000));
+        hub.ended(&report(2, Outcome::Timeout, 1_000));
+        assert_eq!(tally(&hub, 1_600), (1, 0, 0));
+        assert_eq!(hub.probes(at(1_600)).last, Some(Outcome::Ok));
+    }
+
+    #[test]
+    fn a_probe_counts_once() {
+        let mut hub = ledger();
+        hub.sent(ProbeId(1), at(0));
+        assert!(hub.ended(&report(1, Outcome::Reset, 1)).is_some());
+        assert!(hub.ended(&report(1, Outcome::Reset, 1)).is_none());
+        assert!(hub.ended(&report(9, Outcome::Ok, 1)).is_none());
+        assert_eq!(tally(&hub, 10), (0, 1, 0));
+        // Nobody reports: given up once, a second after its time-out.
+        hub.sent(ProbeId(10), at(0));
+        hub.sweep(at(1_999));
+        assert_eq!(tally(&hub, 1_999), (0, 1, 1));
+        hub.sweep(at(2_000));
+        assert_eq!(tally(&hub, 2_000), (0, 2, 0));
+    }
+
+    #[test]
+    fn flights_are_bounded() {
+        let mut hub = ledger();
+        let sent = (0..50).filter(|&id| hub.sent(ProbeId(id), at(id))).count();
+        assert_eq!(sent, FLIGHTS_MAX);
+    }
+
+    #[test]
+    fn our_own_absence_is_not_held_against_a_hub() {
+        let mut hub = ledger();
+        (1..=3).for_each(|id| assert!(hub.sent(ProbeId(id), at(0))));
+        hub.excuse(at(9_000));
+        assert_eq!(tally(&hub, 9_299), (0, 0, 0));
+        assert_eq!(tally(&hub, 9_300), (0, 0, 3));
+        hub.ended(&report(1, Outcome::Timeout, 9_400));
+        assert_eq!(tally(&hub, 9_400), (0, 0, 2));
+        hub.ended(&report(2, Outcome::ConnectError, 9_400));
+        assert_eq!(tally(&hub, 9_400), (0, 1, 1));
+    }
+
+    #[test]
+    fn a_restart_is_a_life_not_seen_before() {
+        let mut hub = ledger();
+        let mut check = |text: &str, millis, restarts: u32, restarted_at: Option<u64>| {
+            hub.note_boot(BootId::of(text), at(millis));
+            let expected = Boot { id: Some(BootId::of(text)), restarted_at: restarted_at.map(at), restarts };
+            assert_eq!(hub.boot(), expected, "{text} at {millis}");
+        };
+        check("one", 1, 0, None);
+        check("one", 2, 0, None);
+        check("two", 3, 1, Some(3));
+        // Two processes behind one address take turns.
+        check("one", 4, 1, Some(3));
+        check("two", 5, 1, Some(3));
+        check("three", 6, 2, Some(6));
+    }
+
+    #[test]
+    fn what_a_late_probe_tells_is_old() {
+        let mut hub = ledger();
+        (1..=2).for_each(|id| assert!(hub.sent(ProbeId(id), at(0))));
+        let told = |id, eras, boot: &str| ProbeReport {
+            eras: Some(eras),
+            boot: Some(BootId::of(boot)),
+            ..report(id, Outcome::Ok, 5)
+        };
+        hub.ended(&told(2, EraSet::MODERN, "after"));
+        hub.ended(&told(1, EraSet::LEGACY, "before"));
+        assert_eq!(hub.eras(), Some(EraSet::MODERN));
+        assert_eq!((hub.boot().id, hub.boot().restarts), (Some(BootId::of("after")), 0));
+        let exported = |millis, queue| Exported {
+            at: at(millis),
+            cpu: Some(Share::FULL),
+            memory: None,
+            queue: Some(queue),
+        };
+        hub.note_exported(exported(9, 1));
+        hub.note_exported(exported(8, 2));
+        assert_eq!(hub.exported(), Some(exported(9, 1)));
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_ends_does_not_matter(
+            outcomes in proptest::collection::vec((0..7usize, 1u32..999), 1..=FLIGHTS_MAX),
+            turn in 0usize..8,
+            now in 0u64..3_000,
+        ) {
+            let run = |order: &[usize]| {
+                let mut hub = ledger();
+                (0..outcomes.len()).for_each(|n| assert!(hub.sent(ProbeId(n as u64), at(n as u64 * 10))));
+                order.iter().for_each(|&n| {
+                    let (outcome, took) = outcomes[n];
+                    hub.ended(&report(n as u64, Outcome::ALL[outcome], took));
+                });
+                hub.probes(at(now))
+            };
+            let mut order: Vec<_> = (0..outcomes.len()).collect();
+            let forth = run(&order);
+            order.rotate_left(turn % outcomes.len());
+            order.reverse();
+            prop_assert_eq!(forth, run(&order));
+        }
     }
 }

@@ -132,16 +132,17 @@ mod tests {
     #[test]
     fn threads_lose_nothing() {
         let ring: Slices<2, 64, 1> = Slices::default();
+        let barrier = std::sync::Barrier::new(8);
         std::thread::scope(|scope| {
-            for thread in 0..8u64 {
-                let ring = &ring;
-                // Each thread passes over the same slices, at its own step.
-                scope.spawn(move || {
-                    (0..20_000).for_each(|n| ring.add(thread as usize % 2, at(n * 2 + thread)));
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    barrier.wait();
+                    // All on the same two counters at the same time, from slice to slice.
+                    (0..200_000).for_each(|n| ring.add(n as usize % 2, at(n / 10)));
                 });
             }
         });
-        assert_eq!(ring.sum(64, 0, at(40_000)), [80_000, 80_000]);
+        assert_eq!(ring.sum(64, 0, at(20_000)), [800_000, 800_000]);
     }
 
     #[test]

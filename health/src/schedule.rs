@@ -1,0 +1,486 @@
+//! Which hubs are probed now?
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mcphub_routing::{HubId, MonoTime};
+
+use crate::{ProbeId, ProbeLedger, ProbeOrder, ProbeReport, ProbeSettings};
+
+/// Between two looks, and the least that any interval counts for: a hundred looks a second are enough for anything, and
+/// with thousands of hubs each costs something.
+const GRAIN: Duration = Duration::from_millis(10);
+/// Whoever asks this much later than asked to was away (suspended, starved): silence meanwhile may be our own.
+const AWAY_MIN: Duration = Duration::from_secs(1);
+/// Probes to new hubs are spread over so much for each hub there is, up to their interval.
+const SPREAD: Duration = Duration::from_millis(20);
+/// No more than half the hubs, or [`PACE_ORDERS_MIN`], are probed within this. Everything due at once, after a pause or
+/// when we are cut off, goes out over 0.1 to 0.2 s.
+const PACE: Duration = Duration::from_millis(50);
+const PACE_ORDERS_MIN: usize = 16;
+
+/// The schedule of probes, and what came of them. It sends nothing: it is asked what is [`due`](Self::due), and told
+/// what [`ended`](Self::ended). Ask at [`wake_at`](Self::wake_at), and before evidence is gathered.
+///
+/// Each hub is probed at its interval, at a time of its own. When a probe fails or is silent for long, or a request
+/// failed ([`suspect`](Self::suspect)), a burst of probes follows at once, without waiting for each other; one burst for
+/// each doubt, and at most one in an interval. So within any interval at most `burst + 2` probes go to one hub.
+#[derive(Debug)]
+pub struct Schedule {
+    seed: u64,
+    hubs: BTreeMap<HubId, Entry>,
+    next_id: u64,
+    last_look: Option<MonoTime>,
+    /// When we asked to be asked again.
+    awaited: Option<MonoTime>,
+    /// Since when orders are counted for [`PACE`], and how many there were.
+    pace: (MonoTime, usize),
+}
+
+#[derive(Debug)]
+struct Entry {
+    settings: ProbeSettings,
+    ledger: ProbeLedger,
+    /// When the next regular probe is due.
+    next: MonoTime,
+    burst: Option<Burst>,
+    /// Has the present doubt had its burst? Until a probe passes.
+    burst_spent: bool,
+    /// No burst before.
+    burst_after: MonoTime,
+    /// When a request failed, if no probe sent since has passed.
+    suspected: Option<MonoTime>,
+    /// What the lots are drawn from.
+    lots: u64,
+}
+
+#[derive(Debug)]
+struct Burst {
+    next: MonoTime,
+    left: u32,
+}
+
+impl Schedule {
+    /// A schedule without hubs. Two gateways should have two seeds.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            hubs: BTreeMap::new(),
+            next_id: 0,
+            last_look: None,
+            awaited: None,
+            pace: (MonoTime::ZERO, 0),
+        }
+    }
+
+    /// Probes this hub from now on, the first time soon; or, if it is known, probes it in this way from now on.
+    pub fn add(&mut self, hub: HubId, settings: ProbeSettings, now: MonoTime) {
+        let settings = ProbeSettings {
+            interval: settings.interval.max(GRAIN),
+            timeout: settings.timeout.max(GRAIN),
+            burst_gap: settings.burst_gap.max(GRAIN),
+            ..settings
+        };
+        if let Some(entry) = self.hubs.get_mut(&hub) {
+            entry.settings = settings;
+            entry.next = entry.next.min(now.after(settings.interval));
+            entry.ledger.adopt(settings);
+            return;
+        }
+        let count = u32::try_from(self.hubs.len()).unwrap_or(u32::MAX);
+        let spread = SPREAD.saturating_mul(count).min(settings.interval);
+        let name = hub.as_str().bytes().fold(self.seed, |lots, byte| mix(lots ^ u64::from(byte)));
+        let mut entry = Entry {
+            settings,
+            ledger: ProbeLedger::new(settings),
+            next: now,
+            burst: None,
+            burst_spent: false,
+            burst_after: now,
+            suspected: None,
+            lots: name,
+        };
+        entry.next = now.after(part(spread, entry.lot()));
+        self.hubs.insert(hub, entry);
+    }
+
+    /// Probes this hub no more, and forgets what is known about it.
+    pub fn remove(&mut self, hub: &HubId) {
+        self.hubs.remove(hub);
+    }
+
+    /// The hubs that are probed.
+    pub fn hubs(&self) -> impl Iterator<Item = &HubId> {
+        self.hubs.keys()
+    }
+
+    /// What came of the probes of this hub.
+    pub fn ledger(&self, hub: &HubId) -> Option<&ProbeLedger> {
+        self.hubs.get(hub).map(|entry| &entry.ledger)
+    }
+
+    /// The same, to note down what was learned elsewhere.
+    pub fn ledger_mut(&mut self, hub: &HubId) -> Option<&mut ProbeLedger> {
+        self.hubs.get_mut(hub).map(|entry| &mut entry.ledger)
+    }
+
+    /// A request to this hub failed: look closer, unless that was just done.
+    pub fn suspect(&mut self, hub: &HubId, now: MonoTime) {
+        if let Some(entry) = self.hubs.get_mut(hub) {
+            entry.suspected.get_or_insert(now);
+        }
+    }
+
+    /// Takes the report of a probe. One that was not ordered, or is reported twice, is passed over.
+    pub fn ended(&mut self, hub: &HubId, report: &ProbeReport) {
+        let Some(entry) = self.hubs.get_mut(hub) else { return };
+        let Some(sent) = entry.ledger.ended(report) else { return };
+        if !report.outcome.is_failure() {
+            entry.burst_spent = false;
+            entry.suspected = entry.suspected.filter(|&since| since > sent);
+        }
+    }
+
+    /// The probes to send now, those that waited longest first. They count as sent.
+    pub fn due(&mut self, now: MonoTime) -> Vec<ProbeOrder> {
+        let away = self.awaited.is_some_and(|awaited| now.since(awaited) > AWAY_MIN);
+        let mut waiting = Vec::new();
+        for (hub, entry) in &mut self.hubs {
+            if away {
+                entry.ledger.excuse(now);
+            }
+            entry.look(now);
+            let due = entry.due_at();
+            if due <= now {
+                waiting.push((due, hub.clone()));
+            }
+        }
+        waiting.sort();
+        if now.since(self.pace.0) >= PACE {
+            self.pace = (now, 0);
+        }
+        let orders_max = (self.hubs.len() / 2).max(PACE_ORDERS_MIN).saturating_sub(self.pace.1);
+        let orders: Vec<_> =
+            waiting.into_iter().take(orders_max).filter_map(|(_, hub)| self.order(hub, now)).collect();
+        self.pace.1 += orders.len();
+        self.last_look = Some(now);
+        self.awaited = self.wake_at(now);
+        orders
+    }
+
+    /// When to ask again, or to look at the evidence again since silence has come to mean something; `None` without
+    /// hubs.
+    pub fn wake_at(&self, now: MonoTime) -> Option<MonoTime> {
+        let wake = self.hubs.values().map(|entry| entry.wake_at(now)).min()?;
+        Some(self.last_look.map_or(wake, |last| wake.max(last.after(GRAIN))))
+    }
+
+    fn order(&mut self, hub: HubId, now: MonoTime) -> Option<ProbeOrder> {
+        let entry = self.hubs.get_mut(&hub)?;
+        let id = ProbeId(self.next_id);
+        let timeout = entry.settings.timeout;
+        entry.advance(now);
+        if !entry.ledger.sent(id, now) {
+            return None;
+        }
+        self.next_id += 1;
+        Some(ProbeOrder { hub, id, timeout })
+    }
+}
+
+impl Entry {
+    /// Begins a burst when there is a doubt that had none, and ends it when there is no doubt left.
+    fn look(&mut self, now: MonoTime) {
+        self.ledger.sweep(now);
+        let doubtful = self.ledger.doubtful(now);
+        if self.burst.is_some() {
+            if !doubtful && self.suspected.is_none() {
+                self.burst = None;
+            }
+            return;
+        }
+        let wanted = self.suspected.is_some() || (doubtful && !self.burst_spent);
+        if wanted && now >= self.burst_after && self.settings.burst > 0 {
+            self.burst = Some(Burst { next: now, left: self.settings.burst });
+            self.burst_spent = true;
+        }
+    }
+
+    /// When the next probe is due, regular or of a burst.
+    fn due_at(&self) -> MonoTime {
+        self.burst.as_ref().map_or(self.next, |burst| self.next.min(burst.next))
+    }
+
+    /// A probe goes out now: it serves as the regular one and as one of the burst, if both are due.
+    fn advance(&mut self, now: MonoTime) {
+        if self.next <= now {
+            let early = part(self.settings.interval / 10, self.lot());
+            self.next = now.after(self.settings.interval - early);
+        }
+        let Some(burst) = self.burst.as_mut().filter(|burst| burst.next <= now) else { return };
+        burst.next = now.after(self.settings.burst_gap);
+        burst.left -= 1;
+        self.burst_after = now.after(self.settings.interval);
+        if burst.left == 0 {
+            self.burst = None;
+            self.suspected = None;
+        }
+    }
+
+    fn wake_at(&self, now: MonoTime) -> MonoTime {
+        let due = self.due_at();
+        let due =
+            if self.suspected.is_some() && self.burst.is_none() { due.min(self.burst_after) } else { due };
+        self.ledger.wake_at(now).map_or(due, |silence| due.min(silence))
+    }
+
+    fn lot(&mut self) -> u64 {
+        self.lots = self.lots.wrapping_add(1);
+        mix(self.lots)
+    }
+}
+
+/// A part of a duration, by lot: from nothing to almost all.
+fn part(whole: Duration, lot: u64) -> Duration {
+    let nanos = u64::try_from(whole.as_nanos()).unwrap_or(u64::MAX);
+    Duration::from_nanos(((u128::from(nanos) * u128::from(lot)) >> 64) as u64)
+}
+
+/// Spreads the bits of a number over all of it (the finisher of SplitMix64).
+fn mix(n: u64) -> u64 {
+    let n = n.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let n = (n ^ (n >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let n = (n ^ (n >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    n ^ (n >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Outcome, Probes};
+    use proptest::prelude::*;
+
+    const SETTINGS: ProbeSettings = ProbeSettings {
+        interval: Duration::from_secs(2),
+        timeout: Duration::from_secs(1),
+        doubt: Duration::from_millis(100),
+        stall: Duration::from_millis(300),
+        burst: 3,
+        burst_gap: Duration::from_millis(300),
+    };
+
+    fn at(millis: u64) -> MonoTime {
+        MonoTime::from_millis(millis)
+    }
+
+    fn id(n: usize) -> HubId {
+        HubId::new(&format!("hub-{n}")).unwrap()
+    }
+
+    /// What a hub does with a probe that comes at this millisecond.
+    #[derive(Debug, Clone, Copy)]
+    enum Does {
+        Answer(u64),
+        Refuse,
+        Nothing,
+    }
+
+    /// A schedule, its hubs, and what is on its way to and fro, in virtual time.
+    struct World {
+        schedule: Schedule,
+        now: u64,
+        /// Milliseconds between being due and being asked.
+        lag: u64,
+        coming: Vec<(u64, HubId, ProbeReport)>,
+        sent: Vec<(u64, HubId)>,
+    }
+
+    impl World {
+        fn new(hubs: usize, seed: u64) -> Self {
+            let mut schedule = Schedule::new(seed);
+            (0..hubs).for_each(|n| schedule.add(id(n), SETTINGS, at(0)));
+            Self { schedule, now: 0, lag: 0, coming: vec![], sent: vec![] }
+        }
+
+        /// Runs until this millisecond, or until `done` says so after something happened.
+        fn run(&mut self, until: u64, does: impl Fn(u64) -> Does, mut done: impl FnMut(&Self) -> bool) {
+            while self.now <= until {
+                let (back, rest) = self.coming.drain(..).partition(|(when, ..)| *when <= self.now);
+                self.coming = rest;
+                let back: Vec<(u64, HubId, ProbeReport)> = back;
+                back.iter().for_each(|(_, hub, report)| self.schedule.ended(hub, report));
+                for order in self.schedule.due(at(self.now)) {
+                    self.sent.push((self.now, order.hub.clone()));
+                    let (outcome, took) = match does(self.now) {
+                        Does::Answer(millis) => (Outcome::Ok, millis),
+                        Does::Refuse => (Outcome::ConnectError, 1),
+                        Does::Nothing => (Outcome::Timeout, order.timeout.as_millis() as u64),
+                    };
+                    let latency = Duration::from_millis(took);
+                    let report = ProbeReport { id: order.id, outcome, latency, eras: None, boot: None };
+                    self.coming.push((self.now + took, order.hub, report));
+                }
+                if done(self) {
+                    return;
+                }
+                let wake =
+                    self.schedule.wake_at(at(self.now)).map(|wake| wake.as_nanos().div_ceil(1_000_000));
+                let next = self.coming.iter().map(|(when, ..)| *when).chain(wake).min();
+                let next = next.map_or(until + 1, |next| next.max(self.now + 1) + self.lag);
+                self.now = next.min(until + 1);
+            }
+        }
+
+        fn probes(&self, n: usize) -> Probes {
+            self.schedule.ledger(&id(n)).unwrap().probes(at(self.now))
+        }
+
+        /// The most probes to one hub within one interval.
+        fn rate_max(&self) -> usize {
+            let within = |(n, (from, hub)): (usize, &(u64, HubId))| {
+                let later = self.sent[n..].iter().take_while(|(when, _)| *when < from + 2_000);
+                later.filter(|(_, other)| other == hub).count()
+            };
+            self.sent.iter().enumerate().map(within).max().unwrap_or(0)
+        }
+    }
+
+    #[test]
+    fn a_healthy_hub_is_probed_at_its_interval() {
+        let mut world = World::new(4, 7);
+        world.run(60_000, |_| Does::Answer(5), |_| false);
+        for n in 0..4 {
+            let times: Vec<_> = world.sent.iter().filter(|(_, hub)| *hub == id(n)).map(|(t, _)| *t).collect();
+            assert!(times[0] <= 80, "the first goes out soon: {times:?}");
+            let gaps: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+            assert!(gaps.iter().all(|gap| (1_800..=2_001).contains(gap)), "{gaps:?}");
+            assert!(gaps.iter().min() < gaps.iter().max(), "by lot: {gaps:?}");
+            assert_eq!(world.probes(n).passes as usize, times.len());
+        }
+    }
+
+    #[test]
+    fn a_failed_request_is_looked_into_at_once_and_once() {
+        let mut world = World::new(1, 1);
+        world.run(5_000, |_| Does::Answer(5), |_| false);
+        let before = world.sent.len();
+        (0..100).for_each(|_| world.schedule.suspect(&id(0), at(world.now)));
+        let began = world.now;
+        world.run(began + 100, |_| Does::Answer(5), |_| false);
+        assert_eq!(world.sent.len() - before, 1, "one that passes is enough");
+        assert!(world.sent[before].0 <= began + 10);
+        // The next suspicion waits for its turn, but is not forgotten.
+        world.schedule.suspect(&id(0), at(world.now));
+        world.run(began + 4_000, |_| Does::Answer(5), |_| false);
+        assert!(world.rate_max() <= 3);
+    }
+
+    #[test]
+    fn a_hub_known_to_be_down_is_not_hammered() {
+        let mut world = World::new(1, 3);
+        world.run(120_000, |_| Does::Refuse, |_| false);
+        assert!((60..=60 * 10 / 9 + 4).contains(&world.sent.len()), "{}", world.sent.len());
+    }
+
+    #[test]
+    fn a_long_pause_is_caught_up_with_once_and_not_held_against_the_hubs() {
+        let mut world = World::new(100, 5);
+        world.run(10_000, |now| if now < 9_950 { Does::Answer(5) } else { Does::Nothing }, |_| false);
+        assert!(!world.coming.is_empty(), "some are on their way");
+        world.coming.clear();
+        let before = world.sent.len();
+        world.now = 3_610_000;
+        world.run(3_610_000, |_| Does::Answer(5), |_| false);
+        assert_eq!(world.sent.len() - before, 50, "half of them in the first moment");
+        assert!((0..100).all(|n| world.probes(n).against() == 0));
+        world.run(3_611_500, |_| Does::Answer(5), |_| false);
+        assert_eq!(world.sent.len() - before, 100, "and each once");
+    }
+
+    #[test]
+    fn hubs_come_and_go() {
+        let mut world = World::new(1, 9);
+        assert_eq!(world.schedule.due(at(0)).len(), 1);
+        world.schedule.remove(&id(0));
+        assert_eq!((world.schedule.wake_at(at(0)), world.schedule.hubs().count()), (None, 0));
+        // The name comes back; the report of the old one's probe is not for the new one.
+        world.schedule.add(id(0), SETTINGS, at(1));
+        let old = ProbeReport {
+            id: ProbeId(0),
+            outcome: Outcome::Reset,
+            latency: Duration::ZERO,
+            eras: None,
+            boot: None,
+        };
+        let orders = world.schedule.due(at(20));
+        assert_eq!(orders.len(), 1);
+        world.schedule.ended(&id(0), &old);
+        assert_eq!(world.schedule.ledger(&id(0)).unwrap().probes(at(20)).fails, 0);
+        // A shorter interval is kept to from the next probe on.
+        let quick = ProbeSettings { interval: Duration::from_millis(50), ..SETTINGS };
+        world.schedule.add(id(0), quick, at(30));
+        assert_eq!(world.schedule.due(at(80)).len(), 1);
+    }
+
+    #[test]
+    fn settings_of_zero_do_not_spin() {
+        let none = Duration::ZERO;
+        let zero = ProbeSettings {
+            interval: none,
+            timeout: none,
+            doubt: none,
+            stall: none,
+            burst: u32::MAX,
+            burst_gap: none,
+        };
+        let mut schedule = Schedule::new(0);
+        schedule.add(id(0), zero, at(0));
+        let sent: usize = (0..1_000).map(|ms| schedule.due(at(ms)).len()).sum();
+        assert!(sent <= 250, "{sent}");
+        assert!(schedule.wake_at(at(999)) > Some(at(999)));
+    }
+
+    proptest! {
+        #[test]
+        fn a_dead_hub_is_known_within_three_seconds(
+            seed: u64, hubs in 1usize..30, usual in 1u64..=95, lag in 0u64..=3,
+            died in 10_000u64..14_000, silent: bool,
+        ) {
+            let mut world = World::new(hubs, seed);
+            world.lag = lag;
+            let dead = if silent { Does::Nothing } else { Does::Refuse };
+            let does = |now| if now < died { Does::Answer(usual) } else { dead };
+            let mut false_alarms = 0;
+            world.run(died - 1, does, |world| {
+                false_alarms += (0..hubs).filter(|&n| world.probes(n).against() > 0).count();
+                false
+            });
+            prop_assert_eq!(false_alarms, 0);
+            world.run(died + 10_000, does, |world| (0..hubs).all(|n| world.probes(n).against() >= 3));
+            prop_assert!(world.now < died + 3_000, "known after {} ms", world.now - died);
+            prop_assert!(world.rate_max() <= 5, "{}", world.rate_max());
+        }
+
+        #[test]
+        fn the_rate_is_kept_whatever_happens(
+            seed: u64,
+            moods in proptest::collection::vec((0u64..3, 1u64..1_500), 30),
+            suspicions in proptest::collection::vec(0u64..30_000, 0..30),
+        ) {
+            let mut world = World::new(2, seed);
+            let does = |now: u64| match moods[(now / 1_000) as usize % moods.len()] {
+                (0, _) => Does::Refuse,
+                (1, _) => Does::Nothing,
+                (_, took) => Does::Answer(took.min(999)),
+            };
+            let mut suspicions = suspicions;
+            suspicions.sort_unstable();
+            for when in suspicions {
+                world.run(when, does, |_| false);
+                world.schedule.suspect(&id(0), at(world.now));
+            }
+            world.run(30_000, does, |_| false);
+            prop_assert!(world.rate_max() <= 5, "{}", world.rate_max());
+        }
+    }
+}
