@@ -142,7 +142,7 @@ pub struct Latency {
     pub connect_past: Quantiles,
 }
 
-/// Where the middle and the slow end of some durations lie, each to within a quarter of its value, clamped to between
+/// Where the middle and the slow end of some durations lie, each to within an eighth of its value, clamped to between
 /// 64 µs and 68 s.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Quantiles {
@@ -213,5 +213,66 @@ impl Evidence {
             boot: ledger.boot(),
             eras: ledger.eras(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ProbeSettings, Schedule};
+    use mcphub_routing::HubId;
+
+    #[test]
+    fn a_window_speaks_in_shares() {
+        let check = |counts: &[(Outcome, u32)], rate: Option<u16>, worst: Option<Outcome>| {
+            let window = Window::of(counts);
+            assert_eq!(
+                (window.error_rate().map(Share::per_mille), window.worst()),
+                (rate, worst),
+                "{counts:?}"
+            );
+        };
+        check(&[], None, None);
+        check(&[(Outcome::Ok, 5)], Some(0), None);
+        check(&[(Outcome::Slow, 5)], Some(0), None);
+        check(&[(Outcome::Ok, 9), (Outcome::Reset, 1)], Some(100), Some(Outcome::Reset));
+        check(&[(Outcome::Timeout, 2), (Outcome::Http5xx, 2)], Some(1000), Some(Outcome::Timeout));
+        check(&[(Outcome::Timeout, 2), (Outcome::Http5xx, 3)], Some(1000), Some(Outcome::Http5xx));
+        let refused = Window { connects: 4, ..Window::of(&[(Outcome::ConnectError, 3), (Outcome::Ok, 97)]) };
+        assert_eq!(refused.refused_share(), Share::from_per_mille(750));
+        assert_eq!(Window::of(&[(Outcome::Ok, 97)]).refused_share(), None);
+        // Counts that are read while others are made may not fit each other.
+        let torn = Window { connects: 1, ..refused };
+        assert_eq!(torn.refused_share(), Some(Share::FULL));
+    }
+
+    #[test]
+    fn nothing_is_known_about_a_new_hub() {
+        let now = MonoTime::from_millis(5);
+        let ledger = ProbeLedger::new(ProbeSettings::default());
+        assert_eq!(Evidence::gather(&Recorder::default(), &ledger, 0, now), Evidence::none(now));
+    }
+
+    #[test]
+    fn evidence_is_what_was_recorded_and_probed() {
+        let (hub, now) = (HubId::new("a").unwrap(), MonoTime::from_millis(2_000));
+        let mut schedule = Schedule::new(1);
+        schedule.add(hub.clone(), ProbeSettings::default(), MonoTime::ZERO);
+        let order = schedule.due(MonoTime::ZERO).remove(0);
+        let report = crate::ProbeReport {
+            id: order.id,
+            outcome: Outcome::Ok,
+            latency: Duration::from_millis(4),
+            eras: Some(EraSet::MODERN),
+            boot: Some(BootId::of("one")),
+        };
+        schedule.ended(&hub, &report);
+        let recorder = Recorder::default();
+        recorder.record(Outcome::Timeout, Duration::from_secs(1), None, now);
+        let found = Evidence::gather(&recorder, schedule.ledger(&hub).unwrap(), 7, now);
+        assert_eq!((found.at, found.load.in_flight, found.eras), (now, 7, Some(EraSet::MODERN)));
+        assert_eq!((found.passive.consecutive_failures, found.passive.short.total()), (1, 1));
+        assert_eq!((found.probes.passes, found.probes.last_pass), (1, Some(MonoTime::from_millis(4))));
+        assert_eq!((found.boot.id, found.latency.answer.count), (Some(BootId::of("one")), 0));
     }
 }

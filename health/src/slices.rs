@@ -146,21 +146,37 @@ mod tests {
     }
 
     #[test]
-    fn threads_that_turn_the_ring_lose_nothing_of_the_last_round() {
+    fn threads_that_turn_the_ring_at_once_lose_nothing() {
         let ring: Slices<1, 4, 1> = Slices::default();
-        for round in 0..200u64 {
-            let began = at(round * 4_000);
-            let barrier = std::sync::Barrier::new(4);
-            std::thread::scope(|scope| {
-                for _ in 0..4 {
-                    scope.spawn(|| {
-                        barrier.wait();
-                        (0..50).for_each(|_| ring.add(0, began));
-                    });
-                }
-            });
-            assert_eq!(ring.sum(4, 0, began), [200]);
-        }
+        let (arrived, turns) = (AtomicU32::new(0), 20_000);
+        // Both wait for each other, then are the first of a new slice, at the same time.
+        let run = || {
+            let mut lost = 0;
+            for turn in 0..turns {
+                let now = at(u64::from(turn) * 1_000);
+                let meet = |count| {
+                    arrived.fetch_add(1, Relaxed);
+                    // Spinning, or they would not set off together; yielding, in case there is but one processor.
+                    for spins in 0u32.. {
+                        if arrived.load(Relaxed) >= count {
+                            break;
+                        } else if spins % 256 == 255 {
+                            std::thread::yield_now();
+                        }
+                    }
+                };
+                meet(turn * 4 + 2);
+                ring.add(0, now);
+                meet(turn * 4 + 4);
+                lost += 2 - ring.sum(1, 0, now)[0];
+            }
+            lost
+        };
+        let lost = std::thread::scope(|scope| {
+            let threads = [scope.spawn(run), scope.spawn(run)];
+            threads.map(|thread| thread.join().unwrap())
+        });
+        assert_eq!(lost, [0, 0]);
     }
 
     proptest! {
