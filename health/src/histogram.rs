@@ -31,15 +31,20 @@ impl Quantiles {
         if count == 0 {
             return Self::default();
         }
-        let at = |tenths: u64| {
-            let mut seen = 0u64;
-            let reached = counts.iter().position(|&n| {
-                seen += u64::from(n);
-                seen * 10 >= u64::from(count) * tenths
-            });
-            middle(reached.unwrap_or(BUCKETS - 1))
-        };
-        Self { count, p50: at(5), p90: at(9) }
+        // The first buckets at which so many tenths of all have been seen; buckets are in the order of their durations.
+        let (mut seen, mut p50, mut p90) = (0u64, None, None);
+        for (bucket, &n) in counts.iter().enumerate().filter(|&(_, &n)| n > 0) {
+            seen += u64::from(n) * 10;
+            if seen >= u64::from(count) * 5 {
+                p50 = p50.or(Some(bucket));
+            }
+            if seen >= u64::from(count) * 9 {
+                p90 = Some(bucket);
+                break;
+            }
+        }
+        let [p50, p90] = [p50, p90].map(|bucket| middle(bucket.unwrap_or(BUCKETS - 1)));
+        Self { count, p50, p90 }
     }
 }
 

@@ -1,6 +1,6 @@
 //! How many in the last so many seconds, counted by many threads at once and forgotten by time alone?
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use mcphub_routing::MonoTime;
 
@@ -15,15 +15,52 @@ pub(crate) struct Slices<const KINDS: usize, const SLICES: usize, const SECONDS:
 
 #[derive(Debug)]
 struct Slice<const KINDS: usize> {
-    /// The newest slice that wrote here, so that readers pass over what is old without reading it.
-    newest: AtomicU32,
+    /// The newest slice that wrote here in the upper half; in the lower, a bit for each group of counters that it
+    /// touched. Readers pass over what is old and what is empty without reading it: durations keep to a few buckets.
+    touched: AtomicU64,
     counters: [Counter; KINDS],
+}
+
+impl<const KINDS: usize> Slice<KINDS> {
+    /// Counters for each of the 32 bits.
+    const GROUP: usize = KINDS.div_ceil(32);
+
+    fn touch(&self, kind: usize, number: u32) {
+        let (bit, number) = (1u64 << (kind / Self::GROUP), u64::from(number));
+        let mut seen = self.touched.load(Relaxed);
+        loop {
+            let with = if seen >> 32 == number { seen | bit } else { number << 32 | bit };
+            if with == seen || seen >> 32 > number {
+                return;
+            }
+            match self.touched.compare_exchange_weak(seen, with, Relaxed, Relaxed) {
+                Ok(_) => return,
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    fn add_to(&self, sums: &mut [u32; KINDS], number: u32) {
+        let touched = self.touched.load(Relaxed);
+        if touched >> 32 != u64::from(number) {
+            return;
+        }
+        let mut groups = touched as u32;
+        while groups != 0 {
+            let first = groups.trailing_zeros() as usize * Self::GROUP;
+            let group = first..(first + Self::GROUP).min(KINDS);
+            for (sum, counter) in sums[group.clone()].iter_mut().zip(&self.counters[group]) {
+                *sum = sum.saturating_add(counter.read(number));
+            }
+            groups &= groups - 1;
+        }
+    }
 }
 
 impl<const KINDS: usize, const SLICES: usize, const SECONDS: u64> Default for Slices<KINDS, SLICES, SECONDS> {
     fn default() -> Self {
         let counters = || std::array::from_fn(|_| Counter::default());
-        Self { ring: std::array::from_fn(|_| Slice { newest: AtomicU32::new(0), counters: counters() }) }
+        Self { ring: std::array::from_fn(|_| Slice { touched: AtomicU64::new(0), counters: counters() }) }
     }
 }
 
@@ -39,9 +76,7 @@ impl<const KINDS: usize, const SLICES: usize, const SECONDS: u64> Slices<KINDS, 
     pub(crate) fn add(&self, kind: usize, now: MonoTime) {
         let number = Self::number(now);
         let slice = &self.ring[number as usize % SLICES];
-        if slice.newest.load(Relaxed) < number {
-            slice.newest.fetch_max(number, Relaxed);
-        }
+        slice.touch(kind, number);
         slice.counters[kind].add(number);
     }
 
@@ -51,12 +86,7 @@ impl<const KINDS: usize, const SLICES: usize, const SECONDS: u64> Slices<KINDS, 
         let oldest = oldest.max(newest.saturating_sub(slices.min(SLICES) as u32 - 1));
         let mut sums = [0u32; KINDS];
         for number in oldest..=newest {
-            let slice = &self.ring[number as usize % SLICES];
-            if slice.newest.load(Relaxed) >= number {
-                for (sum, counter) in sums.iter_mut().zip(&slice.counters) {
-                    *sum = sum.saturating_add(counter.read(number));
-                }
-            }
+            self.ring[number as usize % SLICES].add_to(&mut sums, number);
         }
         sums
     }
@@ -97,6 +127,8 @@ impl Counter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::AtomicU32;
+
     use proptest::prelude::*;
 
     type Ring = Slices<2, 4, 1>;
@@ -127,6 +159,19 @@ mod tests {
         ring.add(0, at(4_000));
         ring.add(0, at(500));
         check(4, 0, 4_000, [1, 1]);
+    }
+
+    #[test]
+    fn every_kind_is_found_again() {
+        let ring: Slices<80, 2, 1> = Slices::default();
+        for kind in 0..80 {
+            (0..=kind).for_each(|_| ring.add(kind, at(500)));
+        }
+        let sums = ring.sum(2, 0, at(1_500));
+        assert!((0..80).all(|kind| sums[kind] as usize == kind + 1), "{sums:?}");
+        ring.add(79, at(2_500));
+        let sums = ring.sum(2, 0, at(2_500));
+        assert_eq!((sums[79], sums.iter().sum::<u32>()), (1, 1));
     }
 
     #[test]
