@@ -157,7 +157,7 @@ fn fleet(plan: &Plan, next: &RoutingTable, gone: &BTreeSet<&HubId>, policy: &Pol
     }
     let freely = |step: &&Step| leaves(step) && !gone.contains(&step.hub);
     if plan.steps.iter().any(|step| freely(&step)) {
-        let (floor, most) = (policy.min_serving_hubs as usize, policy.out_most(tally.hubs));
+        let (floor, most) = (policy.floor(), policy.out_most(tally.hubs));
         if tally.serving < floor {
             return Err(Flaw::Floor { serving: tally.serving, floor });
         }
@@ -170,7 +170,8 @@ fn fleet(plan: &Plan, next: &RoutingTable, gone: &BTreeSet<&HubId>, policy: &Pol
         if is_draining(step.to) && !is_draining(step.from) && tally.draining_at(hub.location) > 1 {
             return Err(Flaw::LocationDraining(hub.location.clone()));
         }
-        if leaves(step) && gone.contains(&step.hub) && tally.able == 0 {
+        let disables = step.from.takes().is_some() && step.to.takes().is_none();
+        if disables && gone.contains(&step.hub) && tally.able == 0 {
             return Err(Flaw::NobodyLeft(step.hub.clone()));
         }
     }

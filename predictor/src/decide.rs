@@ -45,12 +45,13 @@ pub fn decide(table: &RoutingTable, inputs: &Inputs, policy: &Policy, now: MonoT
         }
         let step = Step { hub: hub.id.clone(), from: hub.state, to: want.to, reason: want.reason };
         match want.objection.or_else(|| fleet.objection(hub, &want)) {
-            Some(objection) => plan.declined.push(Declined { step, objection }),
+            Some(objection) if step.from != step.to => plan.declined.push(Declined { step, objection }),
+            Some(_) => {}
             None => {
                 done[hub.index.get()] = true;
                 fleet.take(hub, want.to);
                 remember(&mut plan.memory, &step, want.level, now);
-                plan.steps.push(step);
+                plan.steps.extend((step.from != step.to).then_some(step));
             }
         }
     }
@@ -108,12 +109,16 @@ impl Fleet<'_> {
     /// What the rest of the fleet has against a step. The guard rails say the same again in their own words.
     fn objection(&self, hub: Hub<'_>, want: &Want) -> Option<Objection> {
         let leaves = in_service(hub.state) && !in_service(want.to);
-        if leaves && want.rank == Rank::Gone {
-            return (self.tally.able == 0).then_some(Objection::LastOne);
+        let disabled = hub.state.takes().is_some() && want.to.takes().is_none();
+        if want.rank == Rank::Gone {
+            return (disabled && self.tally.able == 0).then_some(Objection::LastOne);
+        }
+        if disabled && self.tally.able <= 1 {
+            return Some(Objection::Floor); // Though it has no share, it is the last that could take a request.
         }
         if leaves {
             // A hub that answers nothing is not counted as serving, and does not leave by a lower rank.
-            if self.tally.serving <= self.policy.min_serving_hubs as usize {
+            if self.tally.serving <= self.policy.floor() {
                 return Some(Objection::Floor);
             }
             if self.tally.out >= self.policy.out_most(self.tally.hubs) {
@@ -153,10 +158,15 @@ fn remember(memory: &mut Memory, step: &Step, level: u8, now: MonoTime) {
         hub.strikes = strikes;
     }
     if step.from.takes().is_none() && step.to.takes().is_some() {
-        (hub.returned, hub.level) = (Some(now), if is_draining(step.from) { level } else { 0 });
-    } else if level != hub.level {
+        (hub.returned, hub.weighed) = (Some(now), Some(now));
+        hub.level = if is_draining(step.from) { level } else { 0 };
+    } else if level != hub.level || is_full_again(step) {
         (hub.weighed, hub.level) = (Some(now), level);
     }
+}
+
+fn is_full_again(step: &Step) -> bool {
+    matches!((step.from, step.to), (HubState::Recovering { .. }, HubState::Serving { .. }))
 }
 
 /// What the table should know better about a hub.

@@ -50,7 +50,8 @@ pub struct Policy {
     pub dwell: Duration,
     /// Longest time a draining hub keeps its sessions; [`DRAIN_MIN`] or more. Default 60 s.
     pub drain_deadline: Duration,
-    /// Hubs that stay in service whatever the cleverness says. Default 1.
+    /// Hubs that stay in service whatever the cleverness or the operator says; none counts as one, since nothing that
+    /// is served at all may be emptied by decision. Default 1.
     pub min_serving_hubs: u32,
     /// Largest share of the hubs out at once; one may always be. Default 500 ‰. (Envoy's `max_ejection_percent` is
     /// 10 %, for clusters much larger than ours.)
@@ -195,6 +196,11 @@ impl Policy {
     /// The dwell that is kept.
     pub fn dwell(&self) -> Duration {
         self.dwell.max(DWELL_MIN)
+    }
+
+    /// The floor that is kept.
+    pub fn floor(&self) -> usize {
+        self.min_serving_hubs.max(1) as usize
     }
 
     /// How long a hub with so many strikes is ejected.

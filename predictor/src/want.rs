@@ -24,7 +24,7 @@ pub(crate) struct Want {
     pub(crate) rank: Rank,
     pub(crate) to: HubState,
     pub(crate) reason: Reason,
-    /// The level that comes with it.
+    /// The level that comes with it; it may change alone, where the weight is the same anyhow.
     pub(crate) level: u8,
     /// What speaks against it already.
     pub(crate) objection: Option<Objection>,
@@ -74,7 +74,10 @@ impl<'a> Affairs<'a> {
         };
         let joins = |want: &Want| !in_service(self.hub.state) && in_service(want.to);
         let ranked = |want: Want| Want { rank: if joins(&want) { Rank::Return } else { want.rank }, ..want };
-        wants.into_iter().filter(|want| want.to != self.hub.state).map(ranked).collect()
+        // Who is asked to leave does not come back first.
+        let leaving = wants.iter().any(|want| want.to.takes().is_none() && want.objection.is_none());
+        let matters = |want: &Want| want.to != self.hub.state || want.level != self.memory.level;
+        wants.into_iter().filter(|want| matters(want) && !(leaving && joins(want))).map(ranked).collect()
     }
 
     fn want(&self, rank: Rank, to: HubState, reason: Reason) -> Want {
@@ -113,15 +116,17 @@ impl<'a> Affairs<'a> {
 
     /// It answers nothing: out at once.
     fn gone(&self, ill: Ill) -> Want {
-        if self.wish.out.is_some() {
-            let to = HubState::Drained { cause: Cause::Operator };
-            return self.want(Rank::Gone, to, ill.reason);
-        }
-        self.want(Rank::Gone, self.eject(), ill.reason)
+        self.want(Rank::Gone, self.expel(), ill.reason)
+    }
+
+    /// Where an ill hub goes: if the operator wants it out anyway, it stays until the operator wants it back.
+    fn expel(&self) -> HubState {
+        let cause = Cause::Operator;
+        if self.wish.out.is_some() { HubState::Drained { cause } } else { self.eject() }
     }
 
     fn sick(&self, ill: Ill) -> Want {
-        let mut want = self.patient(Rank::Sick, self.eject(), ill.reason);
+        let mut want = self.patient(Rank::Sick, self.expel(), ill.reason);
         if self.panic {
             want.objection = Some(Objection::Panic);
         }
@@ -190,11 +195,18 @@ impl<'a> Affairs<'a> {
         let part = elapsed.saturating_mul(1000).checked_div(self.policy.slow_start.as_millis());
         let part = part.and_then(|part| u16::try_from(part).ok()).filter(|&part| part < 1000);
         let Some(part) = part else {
-            return self.want(Rank::Weight, self.serving(0), Reason::SlowStart);
+            return self.next_share(self.serving(0));
         };
         let part = Share::saturating(part / 100 * 100).max(self.policy.slow_start_from);
         let to = HubState::Recovering { since, share: self.share(part) };
-        self.want(Rank::Weight, to, Reason::SlowStart)
+        self.next_share(to)
+    }
+
+    /// Slow start only ever gives more; what takes away is the operator's weight.
+    fn next_share(&self, to: HubState) -> Want {
+        let less = to.takes() < self.hub.state.takes();
+        let reason = if less { Reason::Operator } else { Reason::SlowStart };
+        Want { level: 0, ..self.want(Rank::Weight, to, reason) }
     }
 
     /// Its slowness or overload has come to another level.
@@ -213,6 +225,9 @@ impl<'a> Affairs<'a> {
             return None;
         };
         let objection = self.dwell(self.memory.weighed);
+        // One step for both, and the operator's word is the weightier reason.
+        let asked = objection.is_none() && self.serving(self.memory.level) != self.hub.state;
+        let reason = if asked { Reason::Operator } else { reason };
         Some(Want { level, objection, ..self.want(Rank::Weight, self.serving(level), reason) })
     }
 
@@ -247,7 +262,13 @@ impl<'a> Affairs<'a> {
             Some(0) if begun => Some(Reason::DrainIdle),
             _ => None,
         };
-        ended.map(|reason| self.want(Rank::Settle, HubState::Drained { cause }, reason))
+        let reason = ended?;
+        Some(match self.verdict.ill {
+            Some(ill) if !wished && self.forecast_passed() => {
+                self.want(Rank::Settle, self.eject(), ill.reason)
+            }
+            _ => self.want(Rank::Settle, HubState::Drained { cause }, reason),
+        })
     }
 
     fn drained(&self, cause: Cause) -> Option<Want> {
