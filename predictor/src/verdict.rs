@@ -195,10 +195,18 @@ impl Seen<'_> {
         let (short, long) = (&self.evidence.passive.short, &self.evidence.passive.long);
         let common = median_besides(&self.peers.rates, rate(short, self.policy));
         let line = u32::from(line.per_mille()).max(common.unwrap_or(0).saturating_mul(2)).max(1);
-        let window = [short, long].into_iter().find(|window| {
-            window.failures() >= self.policy.errors.errors_min.max(1)
-                && rate(window, self.policy).is_some_and(|rate| rate >= line)
-        })?;
+        // Where there is little traffic the long window speaks, as long as failures go on: not for a hub that was
+        // taken out half a minute ago.
+        let window = if rate(short, self.policy).is_some() { short } else { long };
+        let stale = self
+            .evidence
+            .passive
+            .last_failure
+            .is_none_or(|at| self.now.since(at) > self.policy.requests_stale);
+        let enough = window.failures() >= self.policy.errors.errors_min.max(1);
+        if stale || !enough || rate(window, self.policy).is_none_or(|rate| rate < line) {
+            return None;
+        }
         let peers = common.and_then(|rate| u16::try_from(rate).ok()).map(Share::saturating);
         Some(Reason::ErrorRate { rate: window.error_rate()?, peers, sample: window.total() })
     }
@@ -349,6 +357,7 @@ mod tests {
     fn a_rate_needs_a_sample_and_a_line() {
         let rate = |ok, bad| {
             verdict(|e| {
+                e.passive.last_failure = ago(1);
                 e.passive.short = Window::of(&[(Outcome::Ok, ok), (Outcome::Http5xx, bad)]);
             })
             .ill
