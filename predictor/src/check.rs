@@ -134,7 +134,7 @@ fn leaves(step: &Step) -> bool {
 fn dwell(step: &Step, is_gone: bool, inputs: &Inputs, policy: &Policy, now: MonoTime) -> Result<(), Flaw> {
     let memory = inputs.memory.of(&step.hub);
     let automatic_weight =
-        matches!(step.reason, Reason::Slow { .. } | Reason::Overload | Reason::Faster | Reason::Untested);
+        matches!(step.reason, Reason::Slow { .. } | Reason::Overload | Reason::KeepsUp | Reason::Untested);
     let since = if is_change(step.from, step.to) {
         let out = step.from.takes().is_none() && step.to.takes().is_none();
         let leaves = is_gone && step.to.takes().is_none();

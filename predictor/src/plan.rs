@@ -38,8 +38,8 @@ pub enum Reason {
     },
     /// It has more to do than it can.
     Overload,
-    /// It answers as it used to again.
-    Faster,
+    /// It is no longer slow, or has no longer too much to do.
+    KeepsUp,
     /// Nothing tells whether it still is slow, so it gets more to show it.
     Untested,
     /// It is expected to fail.

@@ -109,7 +109,7 @@ impl fmt::Display for Reason {
                 write!(f, "it answers {}.{} times slower than it used to", times / 1000, times % 1000 / 100)
             }
             Self::Overload => f.write_str("it has more to do than it can"),
-            Self::Faster => f.write_str("it answers faster again"),
+            Self::KeepsUp => f.write_str("it keeps up again"),
             Self::Untested => f.write_str("nothing tells whether it still is slow"),
             Self::Forecast(forecast) => write!(f, "{forecast}"),
             Self::ForecastPassed => f.write_str("it is no longer expected to fail"),

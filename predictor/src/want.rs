@@ -218,7 +218,7 @@ impl<'a> Affairs<'a> {
         let (level, reason) = if strain.worse > level {
             (strain.worse, strain.reason?)
         } else if strain.measured && strain.better < level {
-            (strain.better, Reason::Faster)
+            (strain.better, Reason::KeepsUp)
         } else if !strain.measured && level > 0 {
             (level - 1, Reason::Untested)
         } else {
