@@ -66,6 +66,24 @@ impl Outcome {
         }
     }
 
+    /// Did it come to nothing? A late answer is an answer: [`Outcome::Slow`] is told by its latency.
+    pub fn is_failure(self) -> bool {
+        !matches!(self, Self::Ok | Self::Slow)
+    }
+
+    /// Its place in [`Outcome::ALL`].
+    pub(crate) fn slot(self) -> usize {
+        match self {
+            Self::Ok => 0,
+            Self::Slow => 1,
+            Self::ConnectError => 2,
+            Self::Timeout => 3,
+            Self::Reset => 4,
+            Self::Http5xx => 5,
+            Self::RpcTransportError => 6,
+        }
+    }
+
     /// May the request be sent again?
     pub fn resend(self) -> Resend {
         match self {
@@ -127,6 +145,7 @@ mod tests {
     fn every_outcome_has_a_word_of_its_own() {
         let words: std::collections::BTreeSet<_> = Outcome::ALL.map(Outcome::as_str).into();
         assert_eq!(words.len(), Outcome::ALL.len());
+        assert_eq!(Outcome::ALL.map(Outcome::slot), [0, 1, 2, 3, 4, 5, 6]);
         assert!(
             words
                 .iter()

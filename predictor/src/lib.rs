@@ -1,13 +1,33 @@
 //! Which hub will fail, and what should change before it does?
 //!
 //! **Owns** the words for both: a [`Forecast`] of one hub, and a [`Plan`] of changes to a routing table, each step with
-//! its reason, declined ones too; and how a plan becomes the next table ([`Plan::apply`]).
+//! its reason, declined ones too; the judgement that draws a plan ([`decide`]) from a table, [`Inputs`] and a
+//! [`Policy`]; the guard rails apart from it ([`check`]); how a plan becomes the next table ([`CheckedPlan::apply`]);
+//! and how it is told to an operator ([`report`]).
 //!
 //! **Does not know** sockets, the clock, or how configuration is written. It publishes nothing: it is handed a table
 //! and gives back another.
 
+mod apply;
+mod check;
+mod decide;
 mod forecast;
+mod inputs;
 mod plan;
+mod policy;
+mod rails;
+mod report;
+mod verdict;
+mod want;
 
+pub use apply::ApplyError;
+pub use check::{CheckedPlan, Flaw, check};
+pub use decide::decide;
 pub use forecast::{FailureType, Forecast};
-pub use plan::{ApplyError, Declined, Objection, Plan, Reason, Step};
+pub use inputs::{HubMemory, Inputs, Leave, Memory, Wish};
+pub use plan::{Declined, Objection, Plan, Reason, Step, Tuning};
+pub use policy::{
+    DRAIN_MIN, DWELL_MIN, EjectionPolicy, ErrorPolicy, ForecastPolicy, ForecastUse, LatencyPolicy,
+    OverloadPolicy, Policy,
+};
+pub use report::report;

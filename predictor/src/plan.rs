@@ -1,36 +1,63 @@
 //! What should change, why, and what should not?
 
 use mcphub_health::Outcome;
-use mcphub_routing::{Generation, HubId, HubState, RoutingTable};
+use mcphub_routing::{EraSet, Generation, HubId, HubState, MonoTime, RoutingTable, Share};
 
-use crate::Forecast;
+use crate::{Forecast, Memory};
 
 /// Why a step is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// A person asked.
+    /// A person asked, or asks no longer.
     Operator,
-    /// So many probes failed in a row.
+    /// So many probes in a row failed, or are overdue.
     ProbesFailed {
         /// How many.
         count: u32,
     },
-    /// So many requests came to nothing; this is what most of them came to.
+    /// So many requests in a row came to nothing; this is what most of them came to.
     RequestsFailed {
         /// What most of them came to.
         outcome: Outcome,
-        /// How many there were in the window.
+        /// How many in a row.
         count: u32,
     },
+    /// Too many of its requests come to nothing.
+    ErrorRate {
+        /// What part.
+        rate: Share,
+        /// The median of its peers, if they have enough requests.
+        peers: Option<Share>,
+        /// Of how many.
+        sample: u32,
+    },
+    /// It answers much later than it used to.
+    Slow {
+        /// So many times later, in ‰, beyond what its peers share.
+        times: u32,
+    },
+    /// It has more to do than it can.
+    Overload,
+    /// It is no longer slow, or has no longer too much to do.
+    KeepsUp,
+    /// Nothing tells whether it still is slow, so it gets more to show it.
+    Untested,
     /// It is expected to fail.
     Forecast(Forecast),
+    /// It is no longer expected to fail.
+    ForecastPassed,
     /// So many probes passed in a row.
     ProbesPassed {
         /// How many.
         count: u32,
     },
-    /// A drain has come to its deadline, or to its last session.
-    DrainEnded,
+    /// The last session of a draining hub is gone.
+    DrainIdle,
+    /// The deadline of a drain has come; so many sessions are left.
+    DrainDeadline {
+        /// How many, if that is known.
+        pins: Option<u64>,
+    },
     /// A recovering hub takes its next share.
     SlowStart,
 }
@@ -58,11 +85,19 @@ pub enum Objection {
     /// Another hub of its location is draining.
     LocationDraining,
     /// It has not been in its present state for long enough.
-    Dwell,
+    Dwell {
+        /// When it has.
+        until: MonoTime,
+    },
     /// So much looks bad at once that our own eyes are the likelier fault.
     Panic,
-    /// A forecast alone may drain, never eject.
-    ForecastAlone,
+    /// No other hub can serve.
+    LastOne,
+    /// Its ejection is not over.
+    Ejected {
+        /// When it is.
+        until: MonoTime,
+    },
     /// The operator asked for advice only.
     AdviseOnly,
 }
@@ -76,142 +111,61 @@ pub struct Declined {
     pub objection: Objection,
 }
 
+/// What is known better about a hub than the table has it, without any change of its state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tuning {
+    /// The hub.
+    pub hub: HubId,
+    /// Its health score.
+    pub health: Share,
+    /// The eras that it serves.
+    pub eras: EraSet,
+}
+
 /// What should change from one generation to the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// The generation it was drawn from, and the only one it fits.
     pub drawn_from: Generation,
+    /// When it was drawn.
+    pub at: MonoTime,
     /// Shall the table be in panic?
     pub panic: bool,
+    /// How many hubs look bad.
+    pub bad: u32,
+    /// Of how many: all but those that the operator wants out.
+    pub counted: u32,
     /// The changes, at most one for each hub.
     pub steps: Vec<Step>,
     /// What was wanted besides.
     pub declined: Vec<Declined>,
-}
-
-/// A plan does not fit a table. Nothing was changed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ApplyError {
-    /// It was drawn from another generation.
-    #[error("the plan was drawn from generation {drawn_from}, and this is {found}")]
-    Stale {
-        /// The generation it fits.
-        drawn_from: Generation,
-        /// The generation of the table.
-        found: Generation,
-    },
-    /// It speaks of a hub that the table does not have.
-    #[error("the plan changes hub {0}, which is not in the table")]
-    UnknownHub(HubId),
-    /// It speaks of a state that the hub is not in, or changes it twice.
-    #[error("the plan takes hub {hub} from {planned:?}, but it is in {found:?}")]
-    OtherState {
-        /// The hub.
-        hub: HubId,
-        /// The state the plan begins with.
-        planned: HubState,
-        /// The state the hub is in.
-        found: HubState,
-    },
+    /// Health scores and eras, at most one for each hub.
+    pub tunings: Vec<Tuning>,
+    /// Hubs that the operator has wishes for and the table does not have.
+    pub strangers: Vec<HubId>,
+    /// What to remember if the plan is published, or if it changes nothing.
+    pub memory: Memory,
 }
 
 impl Plan {
     /// A plan that changes nothing about a table.
     pub fn nothing(table: &RoutingTable) -> Self {
-        Self { drawn_from: table.generation(), panic: table.panic(), steps: Vec::new(), declined: Vec::new() }
+        Self {
+            drawn_from: table.generation(),
+            at: MonoTime::ZERO,
+            panic: table.panic(),
+            bad: 0,
+            counted: 0,
+            steps: Vec::new(),
+            declined: Vec::new(),
+            tunings: Vec::new(),
+            strangers: Vec::new(),
+            memory: Memory::default(),
+        }
     }
 
     /// Would it change this table at all?
     pub fn changes(&self, table: &RoutingTable) -> bool {
-        self.panic != table.panic() || !self.steps.is_empty()
-    }
-
-    /// Makes the next table. All steps are taken or none.
-    ///
-    /// # Errors
-    /// [`ApplyError`] when the plan does not fit the table.
-    pub fn apply(&self, table: &RoutingTable) -> Result<RoutingTable, ApplyError> {
-        if self.drawn_from != table.generation() {
-            return Err(ApplyError::Stale { drawn_from: self.drawn_from, found: table.generation() });
-        }
-        let mut revision = table.revise().panic(self.panic);
-        for (at, step) in self.steps.iter().enumerate() {
-            let unknown = || ApplyError::UnknownHub(step.hub.clone());
-            let hub = table.find(step.hub.as_str()).and_then(|index| table.hub(index)).ok_or_else(unknown)?;
-            let earlier = self.steps[..at].iter().rfind(|earlier| earlier.hub == step.hub);
-            let found = earlier.map_or(hub.state, |earlier| earlier.to);
-            if earlier.is_some() || found != step.from {
-                return Err(ApplyError::OtherState { hub: step.hub.clone(), planned: step.from, found });
-            }
-            revision = revision.state(hub.index, step.to);
-        }
-        Ok(revision.build(table.generation().next()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use mcphub_routing::{
-        Algorithm, Cause, HubSpec, HubType, LocationName, MonoTime, PlaceResidency, PlaceSpec, Reach,
-        TableSpec,
-    };
-
-    const DRAINED: HubState = HubState::Drained { cause: Cause::Operator };
-
-    fn id(name: &str) -> HubId {
-        HubId::new(name).unwrap()
-    }
-
-    fn table() -> RoutingTable {
-        let hub = |name| HubSpec::new(id(name), HubType::Primary, LocationName::new("x").unwrap());
-        let reach = Reach { cost_ms: 1, within_radius: false };
-        let place =
-            PlaceSpec { name: "here".into(), residency: PlaceResidency::Anywhere, reach: vec![reach; 2] };
-        let spec = TableSpec {
-            algorithm: Algorithm::Geographic,
-            hubs: vec![hub("a"), hub("b")],
-            residencies: vec![],
-            places: vec![place],
-        };
-        RoutingTable::build(&spec, Generation::new(7)).unwrap()
-    }
-
-    fn step(hub: &str, from: HubState, to: HubState) -> Step {
-        Step { hub: id(hub), from, to, reason: Reason::Operator }
-    }
-
-    fn state(table: &RoutingTable, hub: &str) -> HubState {
-        table.hub(table.find(hub).unwrap()).unwrap().state
-    }
-
-    #[test]
-    fn a_plan_makes_the_next_generation() {
-        let table = table();
-        let nothing = Plan::nothing(&table);
-        assert!(!nothing.changes(&table));
-        let ejected = HubState::Ejected { retry_at: MonoTime::from_millis(5), strikes: 1 };
-        let plan = Plan { steps: vec![step("b", HubState::SERVING, ejected)], panic: true, ..nothing };
-        assert!(plan.changes(&table));
-        let next = plan.apply(&table).unwrap();
-        assert_eq!((next.generation(), next.panic()), (Generation::new(8), true));
-        assert_eq!((state(&next, "a"), state(&next, "b")), (HubState::SERVING, ejected));
-        assert_eq!(state(&table, "b"), HubState::SERVING, "the old table stays");
-        let stale = ApplyError::Stale { drawn_from: Generation::new(7), found: Generation::new(8) };
-        assert_eq!(plan.apply(&next).unwrap_err(), stale);
-    }
-
-    #[test]
-    fn a_plan_that_does_not_fit_is_refused_whole() {
-        let table = table();
-        let check = |steps: Vec<Step>, expected: ApplyError| {
-            let plan = Plan { steps, ..Plan::nothing(&table) };
-            assert_eq!(plan.apply(&table).unwrap_err(), expected);
-        };
-        check(vec![step("c", HubState::SERVING, DRAINED)], ApplyError::UnknownHub(id("c")));
-        let other = |planned, found| ApplyError::OtherState { hub: id("a"), planned, found };
-        check(vec![step("a", DRAINED, HubState::SERVING)], other(DRAINED, HubState::SERVING));
-        let twice = vec![step("a", HubState::SERVING, DRAINED), step("a", DRAINED, HubState::SERVING)];
-        check(twice, other(DRAINED, DRAINED));
+        self.panic != table.panic() || !self.steps.is_empty() || !self.tunings.is_empty()
     }
 }

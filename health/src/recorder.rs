@@ -1,0 +1,339 @@
+//! What came of the requests to one hub?
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use mcphub_routing::MonoTime;
+
+use crate::histogram::{BUCKETS, bucket};
+use crate::slices::Slices;
+use crate::{Latency, Outcome, Passive, Quantiles, Window};
+
+/// The counter of a slice that holds new connections, after those of the outcomes.
+const CONNECTS: usize = Outcome::ALL.len();
+/// Seconds of [`Passive::short`]: long enough for a rate at a few requests a second, short enough to forget a hiccup.
+const SHORT: usize = 10;
+/// Seconds of [`Passive::long`].
+const LONG: usize = 60;
+
+/// What came of one hub's requests, kept by those who make them, on as many threads as there are: a few atomic
+/// additions for a request, no lock, no allocation, and about 16 KiB of memory for ever.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    ends: Slices<{ CONNECTS + 1 }, LONG, 1>,
+    answer: Slices<BUCKETS, 5, 2>,
+    answer_past: Slices<BUCKETS, 5, 120>,
+    connect: Slices<BUCKETS, 3, 20>,
+    connect_past: Slices<BUCKETS, 5, 120>,
+    streak: Streak,
+    last_answer: Instant,
+    last_failure: Instant,
+    /// The first slice of `ends` that still counts.
+    oldest: AtomicU32,
+}
+
+impl Recorder {
+    /// Notes what came of one request, and gives back how many have failed since anything was answered, this one
+    /// included. `latency` runs from the request on an open connection to its answer; `connect` is what it took to open
+    /// one (or to fail at it), `None` if it was open already.
+    #[inline]
+    pub fn record(
+        &self,
+        outcome: Outcome,
+        latency: Duration,
+        connect: Option<Duration>,
+        now: MonoTime,
+    ) -> u32 {
+        self.ends.add(outcome.slot(), now);
+        if connect.is_some() || outcome == Outcome::ConnectError {
+            self.ends.add(CONNECTS, now);
+        }
+        // A refused connection says nothing about how long an accepted one takes.
+        if let Some(connect) = connect
+            && outcome != Outcome::ConnectError
+        {
+            self.connect.add(bucket(connect), now);
+            self.connect_past.add(bucket(connect), now);
+        }
+        if outcome.is_failure() {
+            self.last_failure.reach(now);
+            return self.streak.failed(now);
+        }
+        self.answer.add(bucket(latency), now);
+        self.answer_past.add(bucket(latency), now);
+        self.last_answer.reach(now);
+        self.streak.end(now)
+    }
+
+    /// Lets bygones be bygones, for a hub that is given another chance: failures so far count no more, and the windows
+    /// begin with the next whole second. The hub's own past latency stays, since it is the measure of the new one.
+    pub fn forget_failures(&self, now: MonoTime) {
+        self.oldest.fetch_max(Slices::<{ CONNECTS + 1 }, LONG, 1>::number(now) + 1, Relaxed);
+        self.streak.end(now);
+    }
+
+    /// What came of the requests, up to now.
+    pub fn passive(&self, now: MonoTime) -> Passive {
+        let oldest = self.oldest.load(Relaxed);
+        let window = |seconds| {
+            let sums = self.ends.sum(seconds, oldest, now);
+            let [counts @ .., connects] = sums;
+            Window { counts, connects }
+        };
+        Passive {
+            consecutive_failures: self.streak.read(),
+            last_answer: self.last_answer.read(),
+            last_failure: self.last_failure.read(),
+            short: window(SHORT),
+            long: window(LONG),
+        }
+    }
+
+    /// How long requests take, up to now.
+    pub fn latency(&self, now: MonoTime) -> Latency {
+        let answer = self.answer.sum(5, 0, now);
+        let connect = self.connect.sum(3, 0, now);
+        Latency {
+            answer: Quantiles::of(&answer),
+            answer_past: Quantiles::of(&without(self.answer_past.sum(5, 0, now), &answer)),
+            connect: Quantiles::of(&connect),
+            connect_past: Quantiles::of(&without(self.connect_past.sum(5, 0, now), &connect)),
+        }
+    }
+}
+
+/// The long window without the short one at its end. Both count the same things, so nothing goes below zero but by a
+/// record that arrives in between.
+fn without(mut past: [u32; BUCKETS], now: &[u32; BUCKETS]) -> [u32; BUCKETS] {
+    past.iter_mut().zip(now).for_each(|(past, now)| *past = past.saturating_sub(*now));
+    past
+}
+
+/// An instant in whole milliseconds, one more than it is, so that 0 says never. 34 years fit in 40 bits.
+fn stamp(at: MonoTime) -> u64 {
+    (at.as_millis() + 1).min((1 << 40) - 1)
+}
+
+/// The latest of some instants.
+#[derive(Debug, Default)]
+struct Instant(AtomicU64);
+
+impl Instant {
+    fn reach(&self, at: MonoTime) {
+        if self.0.load(Relaxed) < stamp(at) {
+            self.0.fetch_max(stamp(at), Relaxed);
+        }
+    }
+
+    fn read(&self) -> Option<MonoTime> {
+        self.0.load(Relaxed).checked_sub(1).map(MonoTime::from_millis)
+    }
+}
+
+/// Failures since they last ended: the stamp of that instant in the upper 40 bits, the failures in the lower 24. With the
+/// time in it, what arrives in one millisecond comes to the same in any order, and a busy healthy hub costs no write but
+/// the first of each millisecond.
+#[derive(Debug, Default)]
+struct Streak(AtomicU64);
+
+const FAILURES_MAX: u64 = (1 << 24) - 1;
+
+impl Streak {
+    fn failed(&self, now: MonoTime) -> u32 {
+        let more = |word: u64| {
+            let counts = word >> 24 < stamp(now) && word & FAILURES_MAX < FAILURES_MAX;
+            counts.then_some(word + 1)
+        };
+        match self.0.fetch_update(Relaxed, Relaxed, more) {
+            Ok(before) => (before & FAILURES_MAX) as u32 + 1,
+            Err(kept) => (kept & FAILURES_MAX) as u32,
+        }
+    }
+
+    /// Failures up to now count no more.
+    fn end(&self, now: MonoTime) -> u32 {
+        let ends = |word: u64| (word >> 24 < stamp(now)).then_some(stamp(now) << 24);
+        match self.0.fetch_update(Relaxed, Relaxed, ends) {
+            Ok(_) => 0,
+            Err(kept) => (kept & FAILURES_MAX) as u32,
+        }
+    }
+
+    fn read(&self) -> u32 {
+        (self.0.load(Relaxed) & FAILURES_MAX) as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mcphub_routing::Share;
+    use proptest::prelude::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn at(millis: u64) -> MonoTime {
+        MonoTime::from_millis(millis)
+    }
+
+    fn share(per_mille: u16) -> Option<Share> {
+        Share::from_per_mille(per_mille)
+    }
+
+    #[test]
+    fn failures_in_a_row_end_with_an_answer() {
+        let hub = Recorder::default();
+        let check = |outcome, millis, expected: u32| {
+            assert_eq!(hub.record(outcome, MS, None, at(millis)), expected, "{outcome} at {millis}");
+            assert_eq!(hub.passive(at(millis)).consecutive_failures, expected);
+        };
+        check(Outcome::Timeout, 0, 1);
+        check(Outcome::ConnectError, 1, 2);
+        check(Outcome::RpcTransportError, 2, 3);
+        check(Outcome::Slow, 3, 0);
+        check(Outcome::Http5xx, 3, 0);
+        check(Outcome::Reset, 4, 1);
+        check(Outcome::Ok, 5, 0);
+        check(Outcome::Reset, 6, 1);
+        let found = hub.passive(at(90_000));
+        assert_eq!((found.last_answer, found.last_failure), (Some(at(5)), Some(at(6))));
+        assert_eq!(found.consecutive_failures, 1, "only an answer ends them, not time");
+        hub.forget_failures(at(90_000));
+        let found = hub.passive(at(90_000));
+        assert_eq!((found.consecutive_failures, found.last_answer), (0, Some(at(5))));
+    }
+
+    #[test]
+    fn windows_forget() {
+        let hub = Recorder::default();
+        for n in 0..10 {
+            let outcome = if n < 3 { Outcome::Timeout } else { Outcome::Ok };
+            hub.record(outcome, MS, None, at(n * 100));
+        }
+        let check = |millis, short: (u32, Option<Share>), long: (u32, Option<Share>)| {
+            let found = hub.passive(at(millis));
+            let of = |window: Window| (window.total(), window.error_rate());
+            assert_eq!((of(found.short), of(found.long)), (short, long), "at {millis}");
+        };
+        check(900, (10, share(300)), (10, share(300)));
+        check(9_999, (10, share(300)), (10, share(300)));
+        check(10_000, (0, None), (10, share(300)));
+        check(59_999, (0, None), (10, share(300)));
+        check(60_000, (0, None), (0, None));
+        check(86_400_000, (0, None), (0, None));
+    }
+
+    #[test]
+    fn another_chance_begins_with_clean_windows() {
+        let hub = Recorder::default();
+        hub.record(Outcome::Timeout, MS, None, at(500));
+        hub.forget_failures(at(600));
+        assert_eq!(hub.passive(at(600)).long, Window::default());
+        hub.record(Outcome::Reset, MS, None, at(1_000));
+        let found = hub.passive(at(1_000));
+        assert_eq!((found.long.total(), found.long.worst()), (1, Some(Outcome::Reset)));
+        assert_eq!(found.consecutive_failures, 1);
+    }
+
+    #[test]
+    fn refusals_are_shares_of_attempts_and_no_part_of_connect_time() {
+        let hub = Recorder::default();
+        let connect = Some(20 * MS);
+        (0..96).for_each(|_| _ = hub.record(Outcome::Ok, MS, None, at(0)));
+        (0..3).for_each(|_| _ = hub.record(Outcome::Ok, MS, connect, at(0)));
+        hub.record(Outcome::ConnectError, Duration::ZERO, Some(1000 * MS), at(0));
+        let short = hub.passive(at(0)).short;
+        assert_eq!((short.connects, short.refused_share(), short.error_rate()), (4, share(250), share(10)));
+        let latency = hub.latency(at(0));
+        assert_eq!((latency.answer.count, latency.connect.count), (99, 3));
+        assert!(latency.connect.p90 < 23 * MS, "{latency:?}");
+    }
+
+    #[test]
+    fn latency_is_held_against_the_hubs_own_past() {
+        let hub = Recorder::default();
+        // Five minutes at 5 ms, then five seconds at 2 s; failures that are quick do not make it fast.
+        (0..3_000).for_each(|n| _ = hub.record(Outcome::Ok, 5 * MS, None, at(n * 100)));
+        for n in 0..50 {
+            hub.record(Outcome::Ok, 2_000 * MS, None, at(311_000 + n * 100));
+            hub.record(Outcome::Http5xx, MS, None, at(311_000 + n * 100));
+        }
+        let found = hub.latency(at(316_000));
+        assert_eq!((found.answer.count, found.answer_past.count), (50, 3_000));
+        assert!(found.answer.p50 > 1_750 * MS && found.answer_past.p90 < 6 * MS, "{found:?}");
+        let later = hub.latency(at(316_000 + 600_000));
+        assert_eq!(later, Latency::default());
+    }
+
+    #[test]
+    fn threads_lose_no_outcome() {
+        let hub = Recorder::default();
+        std::thread::scope(|scope| {
+            for outcome in Outcome::ALL {
+                let hub = &hub;
+                scope.spawn(move || {
+                    (0..9_000).for_each(|n| _ = hub.record(outcome, MS, Some(MS), at(10_000 + n)));
+                });
+            }
+        });
+        let found = hub.passive(at(19_000)).short;
+        assert_eq!(Outcome::ALL.map(|outcome| found.count(outcome)), [9_000; 7]);
+        assert_eq!(found.connects, 63_000);
+        assert_eq!(hub.latency(at(19_000)).answer.count, 18_000);
+    }
+
+    #[test]
+    fn a_streak_counts_every_thread() {
+        let hub = Recorder::default();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..5_000).for_each(|_| _ = hub.record(Outcome::Reset, MS, None, at(7))));
+            }
+        });
+        assert_eq!(hub.passive(at(7)).consecutive_failures, 20_000);
+    }
+
+    #[test]
+    fn it_stays_small() {
+        assert!(size_of::<Recorder>() <= 17 * 1024, "{}", size_of::<Recorder>());
+    }
+
+    fn outcomes() -> impl Strategy<Value = Vec<(usize, u64)>> {
+        proptest::collection::vec((0..Outcome::ALL.len(), 0u64..5), 0..40)
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_one_instant_does_not_matter(
+            earlier in outcomes(), ended in outcomes(), turn in 0usize..40, now in 0u64..70_000,
+        ) {
+            let record = |ended: &[(usize, u64)]| {
+                let hub = Recorder::default();
+                earlier.iter().for_each(|&(o, ms)| _ = hub.record(Outcome::ALL[o], MS, None, at(ms)));
+                ended.iter().for_each(|&(o, ms)| {
+                    _ = hub.record(Outcome::ALL[o], Duration::from_millis(ms), Some(MS), at(10));
+                });
+                (hub.passive(at(now)), hub.latency(at(now)))
+            };
+            let mut other = ended.clone();
+            other.rotate_left(turn % ended.len().max(1));
+            other.reverse();
+            prop_assert_eq!(record(&ended), record(&other));
+        }
+
+        #[test]
+        fn a_window_holds_what_ended_in_it(ended in proptest::collection::vec((0..7usize, 0u64..90_000), 0..60)) {
+            // Time goes forward, as it does for those who record.
+            let mut ended = ended;
+            ended.sort_by_key(|&(_, ms)| ms);
+            let hub = Recorder::default();
+            ended.iter().for_each(|&(o, ms)| _ = hub.record(Outcome::ALL[o], MS, None, at(ms)));
+            let now = ended.last().map_or(0, |&(_, ms)| ms);
+            let within = |s: u64| ended.iter().filter(|&&(_, ms)| ms / 1_000 + s > now / 1_000).count() as u32;
+            let found = hub.passive(at(now));
+            prop_assert_eq!((found.short.total(), found.long.total()), (within(10), within(60)));
+            let row = ended.iter().rev().take_while(|&&(o, _)| Outcome::ALL[o].is_failure()).count() as u32;
+            prop_assert!(found.consecutive_failures <= row);
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What should change now, going by everything that is known?
+
+use std::cmp::Reverse;
+
+use mcphub_health::Evidence;
+use mcphub_routing::{Algorithm, Hub, HubState, MonoTime, RoutingTable, Share};
+
+use crate::rails::{Tally, in_service, is_change, is_draining};
+use crate::verdict::{Peers, Verdict};
+use crate::want::{Affairs, Rank, Want};
+use crate::{Declined, HubMemory, Inputs, Memory, Objection, Plan, Policy, Reason, Step, Tuning};
+
+/// Health scores that differ by less than this are the same, in ‰: a new table for each per mille helps nobody.
+const HEALTH_STEP: u16 = 100;
+
+/// Draws the plan for this instant.
+///
+/// Pure and deterministic. Deciding twice changes nothing: drawn again from the table that the plan makes, with the
+/// memory that the plan gives and all else as it was, the plan has no step.
+///
+/// Every hub's affairs are looked at alone first; what they ask for is then granted or declined against the whole
+/// fleet, in this order: returns, what merely settles, hubs that answer nothing, the operator, sick hubs (worst first),
+/// forecasts (likeliest first), weights.
+pub fn decide(table: &RoutingTable, inputs: &Inputs, policy: &Policy, now: MonoTime) -> Plan {
+    let known = table.hubs().filter_map(|hub| inputs.evidence.get(hub.id));
+    let peers = Peers::of(known, policy, now);
+    let judge = |evidence: &Evidence| Verdict::of(evidence, &peers, policy, now);
+    let verdicts: Vec<Verdict> =
+        table.hubs().map(|hub| inputs.evidence.get(hub.id).map_or_else(Verdict::unknown, judge)).collect();
+    let mut plan = begin(table, inputs, &verdicts, policy, now);
+    let mut fleet = Fleet { verdicts: &verdicts, tally: Tally::default(), policy };
+    for (hub, verdict) in table.hubs().zip(&verdicts) {
+        fleet.tally.add(hub.state, hub.location, is_gone(verdict));
+    }
+    let mut wants: Vec<(Hub<'_>, Want)> = Vec::new();
+    for (hub, verdict) in table.hubs().zip(&verdicts) {
+        let affairs = Affairs::gather(hub, verdict, inputs, policy, (plan.panic, now));
+        wants.extend(affairs.wants().into_iter().map(|want| (hub, want)));
+    }
+    wants.sort_by_key(|(hub, want)| (want.rank, Reverse(severity(want.reason)), hub.id));
+    let mut done = vec![false; verdicts.len()];
+    for (hub, want) in wants {
+        if done[hub.index.get()] {
+            continue;
+        }
+        let step = Step { hub: hub.id.clone(), from: hub.state, to: want.to, reason: want.reason };
+        match want.objection.or_else(|| fleet.objection(hub, &want)) {
+            Some(objection) if step.from != step.to => plan.declined.push(Declined { step, objection }),
+            Some(_) => {}
+            None => {
+                done[hub.index.get()] = true;
+                fleet.take(hub, want.to);
+                remember(&mut plan.memory, &step, want.level, now);
+                plan.steps.extend((step.from != step.to).then_some(step));
+            }
+        }
+    }
+    plan.tunings = table.hubs().zip(&verdicts).filter_map(|pair| tune(table, inputs, pair)).collect();
+    plan
+}
+
+fn is_gone(verdict: &Verdict) -> bool {
+    verdict.ill.is_some_and(|ill| ill.gone)
+}
+
+/// A plan without steps yet: is this panic?
+fn begin(
+    table: &RoutingTable,
+    inputs: &Inputs,
+    verdicts: &[Verdict],
+    policy: &Policy,
+    now: MonoTime,
+) -> Plan {
+    let wished_out = |hub: &Hub<'_>| inputs.wishes.get(hub.id).is_some_and(|wish| wish.out.is_some());
+    let looks_bad = |(hub, verdict): &(Hub<'_>, &Verdict)| match hub.state {
+        HubState::Ejected { .. } => verdict.well.is_none(),
+        _ => verdict.ill.is_some(),
+    };
+    let counted: Vec<_> = table.hubs().zip(verdicts).filter(|(hub, _)| !wished_out(hub)).collect();
+    let bad = counted.iter().filter(|pair| looks_bad(pair)).count();
+    let more_than = |share: Share| bad * 1000 > usize::from(share.per_mille()) * counted.len();
+    let mut memory = inputs.memory.clone();
+    let stays = memory.panic_since.is_some_and(|since| now.since(since) < policy.dwell());
+    let panic = if table.panic() {
+        stays || more_than(policy.panic_leave.min(policy.panic_enter))
+    } else {
+        more_than(policy.panic_enter)
+    };
+    memory.panic_since = match (table.panic(), panic) {
+        (false, true) => Some(now),
+        (true, true) => memory.panic_since,
+        (_, false) => None,
+    };
+    memory.hubs.retain(|id, _| table.find(id.as_str()).is_some());
+    let strangers = inputs.wishes.keys().filter(|id| table.find(id.as_str()).is_none()).cloned().collect();
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let (bad, counted) = (count(bad), count(counted.len()));
+    Plan { at: now, panic, bad, counted, strangers, memory, ..Plan::nothing(table) }
+}
+
+/// The fleet as it would be after the steps taken so far.
+struct Fleet<'a> {
+    verdicts: &'a [Verdict],
+    tally: Tally,
+    policy: &'a Policy,
+}
+
+impl Fleet<'_> {
+    /// What the rest of the fleet has against a step. The guard rails say the same again in their own words.
+    fn objection(&self, hub: Hub<'_>, want: &Want) -> Option<Objection> {
+        let leaves = in_service(hub.state) && !in_service(want.to);
+        let disabled = hub.state.takes().is_some() && want.to.takes().is_none();
+        if want.rank == Rank::Gone {
+            return (disabled && self.tally.able == 0).then_some(Objection::LastOne);
+        }
+        if disabled && self.tally.able <= 1 {
+            return Some(Objection::Floor); // Though it has no share, it is the last that could take a request.
+        }
+        if leaves {
+            // A hub that answers nothing is not counted as serving, and does not leave by a lower rank.
+            if self.tally.serving <= self.policy.floor() {
+                return Some(Objection::Floor);
+            }
+            if self.tally.out >= self.policy.out_most(self.tally.hubs) {
+                return Some(Objection::MaxOut);
+            }
+        }
+        let drains = is_draining(want.to) && !is_draining(hub.state);
+        (drains && self.tally.draining_at(hub.location) > 0).then_some(Objection::LocationDraining)
+    }
+
+    fn take(&mut self, hub: Hub<'_>, to: HubState) {
+        let gone = is_gone(&self.verdicts[hub.index.get()]);
+        self.tally.remove(hub.state, hub.location, gone);
+        self.tally.add(to, hub.location, gone);
+    }
+}
+
+/// Which of two sick hubs is worse off, or likelier to fail?
+fn severity(reason: Reason) -> u32 {
+    match reason {
+        Reason::ProbesFailed { count } | Reason::RequestsFailed { count, .. } => {
+            count.saturating_add(1_000_000)
+        }
+        Reason::ErrorRate { rate, .. } => u32::from(rate.per_mille()) * 1000,
+        Reason::Slow { times } => times.min(999),
+        Reason::Forecast(forecast) => u32::from(forecast.probability.per_mille()),
+        _ => 0,
+    }
+}
+
+fn remember(memory: &mut Memory, step: &Step, level: u8, now: MonoTime) {
+    let hub: &mut HubMemory = memory.hubs.entry(step.hub.clone()).or_default();
+    if is_change(step.from, step.to) {
+        hub.changed = Some(now);
+    }
+    if let HubState::Ejected { strikes, .. } = step.to {
+        hub.strikes = strikes;
+    }
+    if step.from.takes().is_none() && step.to.takes().is_some() {
+        (hub.returned, hub.weighed) = (Some(now), Some(now));
+        hub.level = if is_draining(step.from) { level } else { 0 };
+    } else if level != hub.level || is_full_again(step) {
+        (hub.weighed, hub.level) = (Some(now), level);
+    }
+}
+
+fn is_full_again(step: &Step) -> bool {
+    matches!((step.from, step.to), (HubState::Recovering { .. }, HubState::Serving { .. }))
+}
+
+/// What the table should know better about a hub.
+fn tune(table: &RoutingTable, inputs: &Inputs, (hub, verdict): (Hub<'_>, &Verdict)) -> Option<Tuning> {
+    if !verdict.known {
+        return None;
+    }
+    let differs = verdict.health.per_mille().abs_diff(hub.health.per_mille()) >= HEALTH_STEP;
+    let scored = table.algorithm() == Algorithm::HealthBased && differs;
+    let health = if scored { verdict.health } else { hub.health };
+    let told = inputs.evidence.get(hub.id).and_then(|evidence| evidence.eras);
+    let eras = told.filter(|eras| *eras != mcphub_routing::EraSet::NONE).unwrap_or(hub.eras);
+    (health != hub.health || eras != hub.eras).then(|| Tuning { hub: hub.id.clone(), health, eras })
+}

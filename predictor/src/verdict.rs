@@ -1,0 +1,371 @@
+//! Is a hub well, going by its evidence and that of its peers?
+//!
+//! What is found here depends on evidence, policy and time alone, never on the state that the hub is in: so deciding
+//! twice finds the same.
+
+use mcphub_health::{Evidence, Outcome, Window};
+use mcphub_routing::{MonoTime, Share};
+
+use crate::policy::{LatencyPolicy, OverloadPolicy};
+use crate::{Policy, Reason};
+
+/// What is to be thought of one hub.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Verdict {
+    /// Is there anything known about it, and new enough?
+    pub(crate) known: bool,
+    /// Why it should leave, if it should.
+    pub(crate) ill: Option<Ill>,
+    /// How many probes passed in a row, if it may return.
+    pub(crate) well: Option<u32>,
+    /// How slow or overloaded it is, by its worst line crossed and the line it must be behind to be better.
+    pub(crate) strain: Strain,
+    /// Its health score.
+    pub(crate) health: Share,
+}
+
+/// Why a hub should leave.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ill {
+    /// Does it answer nothing at all?
+    pub(crate) gone: bool,
+    pub(crate) reason: Reason,
+}
+
+/// Slowness and overload, as levels of the latency policy.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Strain {
+    /// The highest level whose line is crossed.
+    pub(crate) worse: u8,
+    /// The highest level that it is not safely behind; never below `worse`.
+    pub(crate) better: u8,
+    /// Is that measured, or does nothing tell?
+    pub(crate) measured: bool,
+    pub(crate) reason: Option<Reason>,
+}
+
+/// What the fleet has in common: error rates and slowness of all hubs that have enough requests, sorted.
+#[derive(Debug, Default)]
+pub(crate) struct Peers {
+    rates: Vec<u32>,
+    times: Vec<u32>,
+}
+
+impl Peers {
+    pub(crate) fn of<'e>(
+        evidence: impl Iterator<Item = &'e Evidence>,
+        policy: &Policy,
+        now: MonoTime,
+    ) -> Self {
+        let mut peers = Self::default();
+        for evidence in evidence.filter(|e| now.since(e.at) <= policy.probes_stale) {
+            peers.rates.extend(rate(&evidence.passive.short, policy));
+            peers.times.extend(times(evidence, &policy.latency));
+        }
+        peers.rates.sort_unstable();
+        peers.times.sort_unstable();
+        peers
+    }
+}
+
+/// The middle of what the others have, the lower one of two.
+fn median_besides(sorted: &[u32], own: Option<u32>) -> Option<u32> {
+    let at = own.and_then(|own| sorted.binary_search(&own).ok());
+    let others = sorted.len() - usize::from(at.is_some());
+    let middle = others.checked_sub(1)? / 2;
+    let skip = at.is_some_and(|at| middle >= at);
+    sorted.get(middle + usize::from(skip)).copied()
+}
+
+/// The error rate in ‰ of a window that holds enough.
+fn rate(window: &Window, policy: &Policy) -> Option<u32> {
+    (window.total() >= policy.errors.sample_min)
+        .then(|| window.error_rate())
+        .flatten()
+        .map(|rate| u32::from(rate.per_mille()))
+}
+
+/// How many times slower than in its past a hub is, in ‰; `None` when there is too little to tell.
+fn times(evidence: &Evidence, policy: &LatencyPolicy) -> Option<u32> {
+    let (lately, past) = (evidence.latency.answer, evidence.latency.answer_past);
+    if lately.count < policy.sample_min || past.count < policy.sample_min {
+        return None;
+    }
+    if lately.p50 < past.p50 + policy.extra_min {
+        return Some(1000);
+    }
+    let times = lately.p50.as_micros().saturating_mul(1000).checked_div(past.p50.as_micros());
+    Some(times.and_then(|times| u32::try_from(times).ok()).unwrap_or(u32::MAX))
+}
+
+fn unanswered(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::ConnectError | Outcome::Timeout | Outcome::Reset)
+}
+
+/// Does a hub answer nothing at all: neither probes nor requests? Both the decision and its guard rails ask this.
+pub(crate) fn gone(evidence: &Evidence, policy: &Policy, now: MonoTime) -> Option<Reason> {
+    if now.since(evidence.at) > policy.probes_stale {
+        return None;
+    }
+    let (passive, probes) = (&evidence.passive, &evidence.probes);
+    let count = against(evidence, policy, now);
+    let silent = probes.fails == 0 || probes.last.is_some_and(unanswered);
+    let failing = probes.last_end.filter(|_| probes.fails > 0).max(probes.stalled_since);
+    let quiet = passive.last_answer.is_none_or(|answered| {
+        failing.is_some_and(|failing| answered < failing) || now.since(answered) >= policy.silence
+    });
+    if count >= policy.fall.max(1) && silent && quiet {
+        return Some(Reason::ProbesFailed { count });
+    }
+    let outcome = passive.short.worst().filter(|&worst| unanswered(worst))?;
+    let count = failed_in_row(evidence, policy, now);
+    let reached = probes.last_pass.is_some_and(|passed| Some(passed) >= passive.last_failure);
+    (count >= policy.fall.max(1) && !reached).then_some(Reason::RequestsFailed { outcome, count })
+}
+
+/// Probes in a row that speak against the hub, unless they are from long ago.
+fn against(evidence: &Evidence, policy: &Policy, now: MonoTime) -> u32 {
+    let fresh = |at: Option<MonoTime>| at.is_some_and(|at| now.since(at) <= policy.probes_stale);
+    let probes = &evidence.probes;
+    let fails = if fresh(probes.last_end) { probes.fails } else { 0 };
+    let stalled = if fresh(probes.stalled_since) { probes.stalled } else { 0 };
+    fails.saturating_add(stalled)
+}
+
+/// Requests in a row that came to nothing, unless that is long ago.
+fn failed_in_row(evidence: &Evidence, policy: &Policy, now: MonoTime) -> u32 {
+    let fresh = evidence.passive.last_failure.is_some_and(|at| now.since(at) <= policy.requests_stale);
+    if fresh { evidence.passive.consecutive_failures } else { 0 }
+}
+
+impl Verdict {
+    pub(crate) fn unknown() -> Self {
+        Self { known: false, ill: None, well: None, strain: Strain::default(), health: Share::FULL }
+    }
+
+    pub(crate) fn of(evidence: &Evidence, peers: &Peers, policy: &Policy, now: MonoTime) -> Self {
+        if now.since(evidence.at) > policy.probes_stale {
+            return Self::unknown();
+        }
+        let seen = Seen { evidence, peers, policy, now };
+        let gone = gone(evidence, policy, now).map(|reason| Ill { gone: true, reason });
+        let ill = gone.or_else(|| seen.sick().map(|reason| Ill { gone: false, reason }));
+        let passes = evidence.probes.passes;
+        let fresh = evidence.probes.last_pass.is_some_and(|at| now.since(at) <= policy.probes_stale);
+        let clear = ill.is_none() && seen.clear() && fresh && passes >= policy.rise.max(1);
+        Self { known: true, ill, well: clear.then_some(passes), strain: seen.strain(), health: seen.health() }
+    }
+}
+
+/// One hub's evidence beside everything it is judged by.
+struct Seen<'a> {
+    evidence: &'a Evidence,
+    peers: &'a Peers,
+    policy: &'a Policy,
+    now: MonoTime,
+}
+
+impl Seen<'_> {
+    /// Why it should leave although it answers something.
+    fn sick(&self) -> Option<Reason> {
+        let count = against(self.evidence, self.policy, self.now);
+        if count >= self.policy.fall.max(1) {
+            return Some(Reason::ProbesFailed { count });
+        }
+        let count = failed_in_row(self.evidence, self.policy, self.now);
+        let worst = self.evidence.passive.short.worst();
+        if let Some(outcome) = worst {
+            let most = if unanswered(outcome) { self.policy.fall } else { self.policy.errors_in_row };
+            if count >= most.max(1) {
+                return Some(Reason::RequestsFailed { outcome, count });
+            }
+        }
+        self.failing(self.policy.errors.rate_out).or_else(|| self.too_slow(Share::FULL))
+    }
+
+    /// Is it behind every line that leads back into service?
+    fn clear(&self) -> bool {
+        against(self.evidence, self.policy, self.now) == 0
+            && self.failing(self.policy.errors.rate_in.min(self.policy.errors.rate_out)).is_none()
+            && self.too_slow(self.policy.latency.hysteresis).is_none()
+    }
+
+    /// Do more of its requests come to nothing than this share, and than its peers'?
+    fn failing(&self, line: Share) -> Option<Reason> {
+        let (short, long) = (&self.evidence.passive.short, &self.evidence.passive.long);
+        let common = median_besides(&self.peers.rates, rate(short, self.policy));
+        let line = u32::from(line.per_mille()).max(common.unwrap_or(0).saturating_mul(2)).max(1);
+        // Where there is little traffic the long window speaks, as long as failures go on: not for a hub that was
+        // taken out half a minute ago.
+        let window = if rate(short, self.policy).is_some() { short } else { long };
+        let stale = self
+            .evidence
+            .passive
+            .last_failure
+            .is_none_or(|at| self.now.since(at) > self.policy.requests_stale);
+        let enough = window.failures() >= self.policy.errors.errors_min.max(1);
+        if stale || !enough || rate(window, self.policy).is_none_or(|rate| rate < line) {
+            return None;
+        }
+        let peers = common.and_then(|rate| u16::try_from(rate).ok()).map(Share::saturating);
+        Some(Reason::ErrorRate { rate: window.error_rate()?, peers, sample: window.total() })
+    }
+
+    /// How many times slower it is, beyond what its peers share, in ‰.
+    fn slower(&self) -> Option<u32> {
+        let own = times(self.evidence, &self.policy.latency)?;
+        let common = median_besides(&self.peers.times, Some(own)).unwrap_or(1000).max(1000);
+        let times = u64::from(own) * 1000 / u64::from(common);
+        Some(u32::try_from(times).unwrap_or(u32::MAX))
+    }
+
+    /// Is it so slow that it should leave, the lines being moved to this part of themselves?
+    fn too_slow(&self, part: Share) -> Option<Reason> {
+        let policy = &self.policy.latency;
+        let times = self.slower()?;
+        let late = self.evidence.latency.answer.p50 >= policy.eject_min * u32::from(part.per_mille()) / 1000;
+        (late && times >= moved(policy.eject_times, part)).then_some(Reason::Slow { times })
+    }
+
+    fn strain(&self) -> Strain {
+        let policy = &self.policy.latency;
+        let slower = self.slower();
+        let crossed = |part: Share| {
+            let over = |&(line, _): &(u32, Share)| slower.is_some_and(|times| times >= moved(line, part));
+            policy.levels.iter().rposition(over).map_or(0, |at| at as u8 + 1)
+        };
+        let (worse, better) = (crossed(Share::FULL), crossed(policy.hysteresis));
+        let busy = &self.policy.overload;
+        let overloaded = u8::from(self.overloaded(busy.cpu_out, busy.refused_out, busy));
+        let strained = u8::from(self.overloaded(busy.cpu_in, busy.refused_in, busy));
+        let slow = slower.filter(|_| worse > 0).map(|times| Reason::Slow { times });
+        Strain {
+            worse: worse.max(overloaded),
+            better: better.max(strained).max(worse).max(overloaded),
+            measured: slower.is_some() || strained > 0,
+            reason: slow.or((overloaded > 0).then_some(Reason::Overload)),
+        }
+    }
+
+    fn overloaded(&self, cpu: Share, refused: Share, policy: &OverloadPolicy) -> bool {
+        let exported =
+            self.evidence.load.exported.filter(|e| self.now.since(e.at) <= self.policy.probes_stale);
+        let busy = exported.and_then(|exported| exported.cpu).is_some_and(|busy| busy > cpu);
+        let window = &self.evidence.passive.short;
+        let enough = window.connects >= policy.connects_min;
+        busy || enough && window.refused_share().is_some_and(|share| share > refused)
+    }
+
+    /// 1000 ‰ less the share of failures, and divided by its slowness.
+    fn health(&self) -> Share {
+        let rate = rate(&self.evidence.passive.long, self.policy).unwrap_or(0).min(1000);
+        let slower = self.slower().unwrap_or(1000).max(1000);
+        let score = u64::from(1000 - rate) * 1000 / u64::from(slower);
+        Share::saturating(u16::try_from(score).unwrap_or(1000))
+    }
+}
+
+/// A line, moved to this part of itself.
+fn moved(line: u32, part: Share) -> u32 {
+    let moved = u64::from(line) * u64::from(part.per_mille()) / 1000;
+    u32::try_from(moved).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn the_median_of_the_others_leaves_oneself_out() {
+        let check = |sorted: &[u32], own: Option<u32>, expected: Option<u32>| {
+            assert_eq!(median_besides(sorted, own), expected, "{sorted:?} {own:?}");
+        };
+        check(&[], None, None);
+        check(&[100], Some(100), None);
+        check(&[0, 100], Some(100), Some(0));
+        check(&[0, 100], Some(0), Some(100));
+        check(&[0, 10, 100], Some(100), Some(0));
+        check(&[0, 10, 100], Some(0), Some(10));
+        check(&[0, 10, 100], None, Some(10));
+        check(&[7, 7, 7], Some(7), Some(7));
+    }
+
+    fn now() -> MonoTime {
+        MonoTime::from_millis(100_000)
+    }
+
+    fn verdict(change: impl FnOnce(&mut Evidence)) -> Verdict {
+        let mut evidence = Evidence::none(now());
+        change(&mut evidence);
+        let (policy, now) = (Policy::default(), now());
+        let peers = Peers::of([&evidence].into_iter(), &policy, now);
+        Verdict::of(&evidence, &peers, &policy, now)
+    }
+
+    fn ago(millis: u64) -> Option<MonoTime> {
+        Some(now().before(Duration::from_millis(millis)))
+    }
+
+    #[test]
+    fn a_hub_that_answers_nothing_is_gone() {
+        let refused = |fails| {
+            verdict(|e| {
+                e.probes.fails = fails;
+                e.probes.last = Some(Outcome::ConnectError);
+                e.probes.last_end = ago(10);
+                e.passive.last_answer = ago(500);
+            })
+        };
+        assert!(refused(2).ill.is_none());
+        assert!(refused(3).ill.is_some_and(|ill| ill.gone));
+        let stalled = verdict(|e| {
+            (e.probes.stalled, e.probes.stalled_since) = (3, ago(700));
+            e.passive.last_answer = ago(900);
+        });
+        assert!(stalled.ill.is_some_and(|ill| ill.gone));
+        let requests = verdict(|e| {
+            e.passive.consecutive_failures = 3;
+            e.passive.last_failure = ago(5);
+            e.passive.short = Window::of(&[(Outcome::Reset, 3)]);
+        });
+        assert!(requests.ill.is_some_and(|ill| ill.gone));
+    }
+
+    #[test]
+    fn a_hub_that_answers_something_is_sick_at_most() {
+        let probes = verdict(|e| {
+            (e.probes.fails, e.probes.last, e.probes.last_end) = (9, Some(Outcome::Timeout), ago(100));
+            e.passive.last_answer = ago(1);
+        });
+        assert!(probes.ill.is_some_and(|ill| !ill.gone), "requests are answered");
+        let errors = |count| {
+            verdict(|e| {
+                (e.passive.consecutive_failures, e.passive.last_failure) = (count, ago(1));
+                e.passive.short = Window::of(&[(Outcome::Http5xx, count)]);
+            })
+        };
+        assert!(errors(4).ill.is_none());
+        assert!(errors(5).ill.is_some_and(|ill| !ill.gone));
+        let old = verdict(|e| {
+            (e.probes.fails, e.probes.last, e.probes.last_end) = (9, Some(Outcome::Timeout), ago(60_000));
+        });
+        assert!(old.ill.is_none() && old.well.is_none(), "what is long past says nothing");
+    }
+
+    #[test]
+    fn a_rate_needs_a_sample_and_a_line() {
+        let rate = |ok, bad| {
+            verdict(|e| {
+                e.passive.last_failure = ago(1);
+                e.passive.short = Window::of(&[(Outcome::Ok, ok), (Outcome::Http5xx, bad)]);
+            })
+            .ill
+        };
+        assert!(rate(44, 5).is_none(), "too few requests");
+        assert!(rate(96, 4).is_none(), "too few errors");
+        assert!(rate(45, 5).is_some());
+        assert!(rate(952, 48).is_none(), "below the line");
+        assert!(rate(950, 50).is_some());
+    }
+}
