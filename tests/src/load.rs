@@ -42,9 +42,11 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Panics unless every request was answered, and at least so many were.
+    /// Prints the figures, and panics unless every request was answered, and at least so many were.
     #[track_caller]
+    #[allow(clippy::print_stdout, reason = "the figures are worth reading when the test passes")]
     pub fn assert_clean(&self, at_least: u64) {
+        println!("{} requests answered, {} refused, {} failed", self.answered, self.refused, self.failed);
         assert!(
             self.refused == 0 && self.failed == 0,
             "{} answered, {} refused, {} failed: {:#?}",

@@ -1,5 +1,7 @@
 //! Does a reload, good or bad, go unnoticed by everybody who is being served?
 
+#![allow(clippy::print_stdout, reason = "the figures are worth reading when the test passes")]
+
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
@@ -123,6 +125,10 @@ async fn four_hundred_reloads_go_unnoticed() {
     assert_eq!(status["config_revision"].as_f64(), Some(expected), "{status}");
     streams.after_events(2).await.expect("every stream still brings events");
     assert_eq!(streams.ends(), [], "no stream was cut");
+    println!(
+        "{ROUNDS} good and {ROUNDS} bad reloads, revision {first} to {revision}, {} streams open",
+        streams.count()
+    );
     load.after(50).await.expect("traffic goes on");
     load.finish().await.assert_clean(500);
 }
