@@ -22,7 +22,7 @@ if ! command -v c++ >/dev/null 2>&1; then
     echo "installing g++ (libFuzzer is C++)"
     if [ "$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi
     $sudo apt-get update -qq
-    $sudo apt-get install -y -qq g++
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends g++
 fi
 
 host=$(rustc -vV | sed -n 's/^host: //p')

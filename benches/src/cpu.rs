@@ -78,7 +78,8 @@ mod tests {
         let children =
             fs::read_to_string(format!("/proc/{0}/task/{0}/children", shell.id())).unwrap_or_default();
         for pid in children.split_whitespace() {
-            let _ = Command::new("kill").arg(pid).status();
+            // The shell's own `kill`: a bare system has no program of that name.
+            let _ = Command::new("sh").args(["-c", "kill \"$1\"", "sh", pid]).status();
         }
         let _ = shell.wait();
         assert!(seen, "the grandchild's CPU time never showed");
