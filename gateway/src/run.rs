@@ -56,7 +56,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let (inherited, ready) = if args.upgrade { take_over(&upgrade_socket)? } else { (activated()?, None) };
     let sockets = Sockets::open(&loaded, inherited)?;
 
-    let (publisher, snapshots) = control::publish(first);
+    let (publisher, snapshots) = mcphub_routing::channel(first);
     let lifecycle = Lifecycle::default();
     let watch = Watch::start(loaded.files.iter().cloned(), Timing::default())
         .context("cannot watch the configuration")?;

@@ -1,6 +1,6 @@
 //! Reading a request head.
 
-use crate::fields::{Fields, Span, list};
+use crate::fields::{Fields, Span};
 use crate::{FIELDS_MAX, Framing, HeadLimits, Known, Refusal};
 use bytes::{Buf, Bytes, BytesMut};
 use std::mem::MaybeUninit;
@@ -371,12 +371,6 @@ pub(crate) fn content_length(value: &[u8]) -> Result<u64, Refusal> {
     }
     let digits = std::str::from_utf8(value).map_err(|_| Refusal::ContentLength)?;
     digits.parse().map_err(|_| Refusal::ContentLength)
-}
-
-/// Whether any of the list elements of `field` equals `token`.
-#[must_use]
-pub fn lists_token(value: &[u8], token: &[u8]) -> bool {
-    list(value).any(|element| element.eq_ignore_ascii_case(token))
 }
 
 #[cfg(test)]

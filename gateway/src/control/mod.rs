@@ -14,7 +14,7 @@ use crate::watch::{Changed, Changes, Watch};
 use lifecycle::{Lifecycle, Phase, reached};
 use mcphub_conf::settings::GeoDatabase;
 use mcphub_conf::{Loaded, Verdict};
-use mcphub_routing::{Publisher, Reader};
+use mcphub_routing::Publisher;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -306,10 +306,4 @@ fn note(metrics: &Metrics, snapshot: &Snapshot) {
 #[must_use]
 pub fn level_of(loaded: &Loaded) -> LevelFilter {
     loaded.settings.log.level.as_str().parse().unwrap_or(LevelFilter::INFO)
-}
-
-/// A reader of what a publisher publishes, and the publisher.
-#[must_use]
-pub fn publish(first: Snapshot) -> (Publisher<Snapshot>, Reader<Snapshot>) {
-    mcphub_routing::channel(first)
 }

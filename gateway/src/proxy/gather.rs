@@ -2,7 +2,6 @@
 
 use super::admission::Admitted;
 use super::parse::Message;
-use super::reply::scope_of;
 use super::{Arrival, Site};
 use crate::clock;
 use crate::snapshot::Snapshot;
@@ -77,15 +76,12 @@ pub(super) fn gather<'b>(
     let key = keyed.then(|| {
         mcphub_session::affinity(snapshot.bind, authorization).unwrap_or_else(|| network_key(client))
     });
-    let scope = if session.is_some() { Scope::LegacySession } else { scope_of_unbound(admitted, arrival) };
+    let scope = match admitted.era {
+        Era::Modern => Scope::Modern,
+        Era::Legacy if session.is_some() => Scope::LegacySession,
+        Era::Legacy => Scope::Legacy,
+    };
     Ok(Context { client, place: standing.region, scope, session, key, residency })
-}
-
-fn scope_of_unbound(admitted: &Admitted<'_>, arrival: &Arrival<'_>) -> Scope {
-    match scope_of(admitted.era, arrival.head) {
-        Scope::LegacySession => Scope::Legacy,
-        scope => scope,
-    }
 }
 
 fn open<'b>(
