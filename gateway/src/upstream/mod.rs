@@ -12,6 +12,7 @@ mod reach;
 
 pub use answer::{Answer, Hangup};
 pub use reach::TrustError;
+pub(crate) use reach::{Reach, trusting};
 
 use crate::net::Wire;
 use crate::observe::metrics::HubMetrics;
@@ -20,9 +21,9 @@ use mcphub_conf::settings::{HubSettings, HubUrl, LimitSettings, UpstreamSettings
 use mcphub_http1::HeadLimits;
 use mcphub_http1::request::HeadScan;
 use pool::Pool;
-use reach::Reach;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -36,7 +37,7 @@ pub struct Upstream {
     /// Its counters, resolved once.
     pub metrics: HubMetrics,
     ca_file: Option<PathBuf>,
-    reach: Reach,
+    reach: Arc<Reach>,
     pool: Pool,
     in_flight: AtomicU32,
 }
@@ -52,7 +53,7 @@ impl Upstream {
             authority: hub.url.authority(),
             metrics,
             ca_file: hub.ca_file.clone(),
-            reach: Reach::new(&hub.url, hub.ca_file.as_deref())?,
+            reach: Arc::new(Reach::new(&hub.url, hub.ca_file.as_deref())?),
             pool: Pool::default(),
             in_flight: AtomicU32::new(0),
         })
@@ -71,9 +72,9 @@ impl Upstream {
     }
 
     /// Counts a request in for as long as the guard lives.
-    pub fn enter(self: &std::sync::Arc<Self>) -> InFlight {
+    pub fn enter(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlight(std::sync::Arc::clone(self))
+        InFlight(Arc::clone(self))
     }
 
     /// An idle connection that still lives, without waiting.
@@ -91,7 +92,12 @@ impl Upstream {
             Ok(connected) => connected?,
             Err(_) => return Err(io::ErrorKind::TimedOut.into()),
         };
-        Ok(Link { wire, buf: BytesMut::new(), scan: HeadScan::default(), reused: false, patience: None })
+        Ok(Link::fresh(wire))
+    }
+
+    /// How it is reached, for whoever else talks to it.
+    pub(crate) fn reach(&self) -> &Arc<Reach> {
+        &self.reach
     }
 
     /// Takes a connection back whose answer was read whole.
@@ -109,7 +115,7 @@ impl Upstream {
 
 /// A request under way at a hub; leaving it counts it out.
 #[derive(Debug)]
-pub struct InFlight(std::sync::Arc<Upstream>);
+pub struct InFlight(Arc<Upstream>);
 
 impl Drop for InFlight {
     fn drop(&mut self) {
@@ -130,6 +136,11 @@ pub struct Link {
 }
 
 impl Link {
+    /// A connection that has carried nothing.
+    pub(crate) fn fresh(wire: Wire) -> Self {
+        Self { wire, buf: BytesMut::new(), scan: HeadScan::default(), reused: false, patience: None }
+    }
+
     /// Whether not a byte of an answer has come.
     #[must_use]
     pub fn is_untouched(&self) -> bool {

@@ -28,7 +28,9 @@ pub struct TrustError {
     why: String,
 }
 
-pub(super) struct Reach {
+/// How one authority is reached: its addresses, and TLS where its URL asks for it. Shared by requests and probes, so
+/// that a name is resolved once for both.
+pub(crate) struct Reach {
     host: String,
     port: u16,
     fixed: Option<SocketAddr>,
@@ -43,7 +45,9 @@ impl std::fmt::Debug for Reach {
 }
 
 impl Reach {
-    pub(super) fn new(url: &HubUrl, ca_file: Option<&Path>) -> Result<Self, TrustError> {
+    /// # Errors
+    /// Its certificate authorities cannot be used.
+    pub(crate) fn new(url: &HubUrl, ca_file: Option<&Path>) -> Result<Self, TrustError> {
         let tls = match url.scheme {
             HubScheme::Http => None,
             HubScheme::Https => Some(connector(ca_file)?),
@@ -52,7 +56,8 @@ impl Reach {
         Ok(Self { host: url.host.clone(), port: url.port, fixed, resolved: Mutex::new(None), tls })
     }
 
-    pub(super) async fn connect(&self, deadline: Duration) -> io::Result<Wire> {
+    /// A connection to the first address that takes one.
+    pub(crate) async fn connect(&self, deadline: Duration) -> io::Result<Wire> {
         let mut failure = io::Error::from(io::ErrorKind::NotFound);
         for address in self.addresses().await? {
             match self.connect_to(address, deadline).await {
@@ -60,12 +65,17 @@ impl Reach {
                 Err(error) => failure = error,
             }
         }
-        // What the name means may have changed.
-        *self.resolved.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.forget();
         Err(failure)
     }
 
-    async fn connect_to(&self, address: SocketAddr, deadline: Duration) -> io::Result<Wire> {
+    /// No address took a connection: what the name means may have changed.
+    pub(crate) fn forget(&self) {
+        *self.resolved.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// A connection to this address, TLS included.
+    pub(crate) async fn connect_to(&self, address: SocketAddr, deadline: Duration) -> io::Result<Wire> {
         let Some(tls) = &self.tls else {
             let tcp = TcpStream::connect(address).await?;
             tcp.set_nodelay(true)?;
@@ -77,7 +87,8 @@ impl Reach {
         tls.new_stream(&peer).await.map(Wire::Tls).map_err(io::Error::other)
     }
 
-    async fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+    /// All addresses of the name, at most [`ADDRESSES_MAX`].
+    pub(crate) async fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
         if let Some(fixed) = self.fixed {
             return Ok(vec![fixed]);
         }
@@ -97,6 +108,11 @@ impl Reach {
 
 /// Pingora's connector ends the process on a bad file, so the file is read here first.
 fn connector(ca_file: Option<&Path>) -> Result<TransportConnector, TrustError> {
+    trusting(ca_file).map(|options| TransportConnector::new(Some(options)))
+}
+
+/// Options of a connector that pools nothing and trusts these certificate authorities, or the system's.
+pub(crate) fn trusting(ca_file: Option<&Path>) -> Result<ConnectorOptions, TrustError> {
     let mut options = ConnectorOptions::new(0);
     if let Some(file) = ca_file {
         let flaw = |why: String| TrustError { file: file.to_owned(), why };
@@ -111,5 +127,5 @@ fn connector(ca_file: Option<&Path>) -> Result<TransportConnector, TrustError> {
         let path = file.to_str().ok_or_else(|| flaw("its path is not UTF-8".into()))?;
         options.ca_file = Some(path.to_owned());
     }
-    Ok(TransportConnector::new(Some(options)))
+    Ok(options)
 }
