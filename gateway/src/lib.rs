@@ -18,6 +18,7 @@ pub mod keys;
 pub mod listen;
 pub mod net;
 pub mod observe;
+pub mod probe;
 pub mod proxy;
 mod run;
 pub mod snapshot;
