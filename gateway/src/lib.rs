@@ -22,6 +22,7 @@ pub mod probe;
 pub mod proxy;
 mod run;
 pub mod snapshot;
+pub mod store;
 pub mod upstream;
 pub mod watch;
 

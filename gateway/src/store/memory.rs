@@ -1,0 +1,156 @@
+//! What do we know, and what of it is not on disk yet?
+//!
+//! Reads are answered from here. What is to be written is a set of names, not a queue of values: it is as long as
+//! there are different things to write and no longer, however often each of them changes while the disk is away, and
+//! what is written in the end is the newest. One commit takes them all.
+
+use super::record::{FailoverRecord, WishRecord};
+use mcphub_routing::HubId;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Failovers kept; the oldest goes first. At one in ten minutes that is ten weeks, and a file of some 5 MB.
+pub const FAILOVERS_MAX: usize = 10_000;
+
+/// Hubs about which a wish may stand or wait to be written: far more than one gateway serves. A bound on memory, no
+/// limit that anybody should meet.
+pub const WISHES_MAX: usize = 100_000;
+
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    wishes: BTreeMap<HubId, WishRecord>,
+    failovers: BTreeMap<u64, FailoverRecord>,
+    unwritten: BTreeSet<Name>,
+    /// Changes so far. What is written up to here is what [`Batch::upto`] says.
+    changes: u64,
+    last_id: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Name {
+    Wish(HubId),
+    Failover(u64),
+}
+
+/// What goes to disk in one commit.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// `None`: there is no wish any more.
+    pub(super) wishes: Vec<(HubId, Option<WishRecord>)>,
+    pub(super) failovers: Vec<FailoverRecord>,
+    /// When this is on disk, the first so many changes are.
+    pub(super) upto: u64,
+}
+
+/// What a file holds.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    pub(super) wishes: BTreeMap<HubId, WishRecord>,
+    pub(super) failovers: BTreeMap<u64, FailoverRecord>,
+}
+
+impl Memory {
+    pub(super) fn wishes(&self) -> &BTreeMap<HubId, WishRecord> {
+        &self.wishes
+    }
+
+    /// Changes so far.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    pub(super) fn newest(&self, count: usize) -> Vec<FailoverRecord> {
+        self.failovers.values().rev().take(count).cloned().collect()
+    }
+
+    /// `false`: there is no room.
+    pub(super) fn set_wish(&mut self, hub: &HubId, wish: Option<WishRecord>) -> bool {
+        let name = Name::Wish(hub.clone());
+        let known = self.wishes.contains_key(hub) || self.unwritten.contains(&name);
+        if !known && self.wishes.len().max(self.unwritten.len()) >= WISHES_MAX {
+            return false;
+        }
+        match wish {
+            Some(wish) => self.wishes.insert(hub.clone(), wish),
+            None => self.wishes.remove(hub),
+        };
+        self.note(name);
+        true
+    }
+
+    pub(super) fn put_failover(&mut self, record: FailoverRecord) {
+        self.last_id = self.last_id.max(record.id);
+        self.note(Name::Failover(record.id));
+        self.failovers.insert(record.id, record);
+        self.shorten();
+    }
+
+    /// The clock gives the number, so that two processes of which one cannot see the other's journal yet do not give
+    /// the same; the journal gives it where the clock has gone back.
+    pub(super) fn next_id(&mut self, now_unix_ms: u64) -> u64 {
+        self.last_id = now_unix_ms.max(self.last_id.saturating_add(1));
+        self.last_id
+    }
+
+    /// Everything that is not on disk, which then counts as being there until [`Self::take_back`].
+    pub(super) fn take(&mut self) -> Option<Batch> {
+        if self.unwritten.is_empty() {
+            return None;
+        }
+        let mut batch = Batch { upto: self.changes, ..Batch::default() };
+        for name in std::mem::take(&mut self.unwritten) {
+            match name {
+                Name::Wish(hub) => {
+                    let wish = self.wishes.get(&hub).cloned();
+                    batch.wishes.push((hub, wish));
+                }
+                Name::Failover(id) => batch.failovers.extend(self.failovers.get(&id).cloned()),
+            }
+        }
+        Some(batch)
+    }
+
+    /// This was not written after all.
+    pub(super) fn take_back(&mut self, batch: Batch) {
+        self.unwritten.extend(batch.wishes.into_iter().map(|(hub, _)| Name::Wish(hub)));
+        let kept = |record: &FailoverRecord| self.failovers.contains_key(&record.id);
+        let failovers: Vec<_> = batch.failovers.iter().filter(|record| kept(record)).collect();
+        self.unwritten.extend(failovers.into_iter().map(|record| Name::Failover(record.id)));
+    }
+
+    /// Takes over what a file says, apart from what has been changed here and is not in it yet.
+    pub(super) fn merge(&mut self, contents: Contents) {
+        let Contents { mut wishes, mut failovers } = contents;
+        for name in &self.unwritten {
+            match name {
+                Name::Wish(hub) => match self.wishes.remove(hub) {
+                    Some(wish) => drop(wishes.insert(hub.clone(), wish)),
+                    None => drop(wishes.remove(hub)),
+                },
+                Name::Failover(id) => failovers.extend(self.failovers.remove(id).map(|record| (*id, record))),
+            }
+        }
+        (self.wishes, self.failovers) = (wishes, failovers);
+        self.last_id = self.last_id.max(self.failovers.keys().next_back().copied().unwrap_or(0));
+        self.shorten();
+    }
+
+    /// The file has gone: everything is to be written again.
+    pub(super) fn forget_written(&mut self) {
+        self.changes += 1;
+        let wishes = self.wishes.keys().cloned().map(Name::Wish);
+        self.unwritten.extend(wishes.chain(self.failovers.keys().copied().map(Name::Failover)));
+    }
+
+    fn note(&mut self, name: Name) {
+        self.changes += 1;
+        self.unwritten.insert(name);
+    }
+
+    fn shorten(&mut self) {
+        while self.failovers.len() > FAILOVERS_MAX
+            && let Some((id, _)) = self.failovers.pop_first()
+        {
+            self.unwritten.remove(&Name::Failover(id));
+        }
+    }
+}
