@@ -5,8 +5,9 @@ use super::listener::RawListener;
 use crate::field::{List, default, optional, optional_list, required};
 use crate::reader::At;
 use crate::section::section;
-use crate::settings::{HubScheme, HubSettings, HubUrl};
+use crate::settings::{HubMetrics, HubScheme, HubSettings, HubUrl};
 use crate::site::Site;
+use crate::value::{Bytes, MetricsAt};
 use mcphub_routing::{Era, EraSet, HubId, HubType, LocationName, Weight};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -30,6 +31,12 @@ section! {
         eras: List<Era> = optional_list(),
         /// PEM file of the certificate authorities to trust for this https hub, in place of the system's.
         ca_file: Option<At<PathBuf>> = optional(),
+        /// Where it exports Prometheus metrics: a path on the host and port of its url, or a whole URL.
+        metrics: Option<At<MetricsAt>> = optional(),
+        /// Of metrics: how many processors it may keep busy; 1 where left out.
+        cpus: Option<At<f64>> = optional().within(0.01, 4096.0),
+        /// Of metrics: how much memory it may fill; what the metrics say where left out.
+        memory_limit: Option<At<Bytes>> = optional().within(Bytes(1 << 20), Bytes(1 << 50)),
     }
     instead {
         "name" => "unknown key", "did you mean `id`?";
@@ -37,6 +44,9 @@ section! {
         "address" => "unknown key", "did you mean `url`?";
         "tier" => "unknown key", "did you mean `type`?";
         "role" => "unknown key", "did you mean `type`?";
+        "memory" => "unknown key", "did you mean `memory_limit`?";
+        "metrics_url" => "unknown key", "did you mean `metrics`?";
+        "metrics_path" => "unknown key", "did you mean `metrics`?";
     }
 }
 
@@ -58,7 +68,8 @@ fn lower_one(raw: &RawHub, places: &Places, site: &Site<'_>) -> Option<HubSettin
         site.book.warning(&url.place, "the URL has no path", remedy);
     }
     let ca_file = raw.ca_file.as_ref().map(|at| {
-        if raw.url.as_ref().is_some_and(|url| url.value.scheme == HubScheme::Http) {
+        let metrics_tls = raw.metrics.as_ref().is_some_and(|at| at.value.is_https());
+        if raw.url.as_ref().is_some_and(|url| url.value.scheme == HubScheme::Http) && !metrics_tls {
             site.book.warning(
                 &at.place,
                 "has no effect on an http hub",
@@ -67,6 +78,7 @@ fn lower_one(raw: &RawHub, places: &Places, site: &Site<'_>) -> Option<HubSettin
         }
         site.pem(at, "CERTIFICATE")
     });
+    let metrics = lower_metrics(raw, site);
     Some(HubSettings {
         id: raw.id.as_ref()?.value.clone(),
         hub_type: raw.r#type.as_ref()?.value,
@@ -75,7 +87,34 @@ fn lower_one(raw: &RawHub, places: &Places, site: &Site<'_>) -> Option<HubSettin
         weight: Weight::new(raw.weight.value)?,
         eras: lower_eras(&raw.eras, site)?,
         ca_file,
+        metrics,
     })
+}
+
+fn lower_metrics(raw: &RawHub, site: &Site<'_>) -> Option<HubMetrics> {
+    let Some(at) = &raw.metrics else {
+        let written = [raw.cpus.as_ref().map(|at| &at.place), raw.memory_limit.as_ref().map(|at| &at.place)];
+        for place in written.into_iter().flatten() {
+            site.book.warning(
+                place,
+                "has no effect without metrics",
+                "write metrics = \"/metrics\", or leave it out",
+            );
+        }
+        return None;
+    };
+    let hub = &raw.url.as_ref()?.value;
+    let url = match &at.value {
+        MetricsAt::Path(path) => HubUrl { path: path.0.clone(), ..hub.clone() },
+        MetricsAt::Url(url) => url.clone(),
+    };
+    if url == *hub {
+        site.book.mistake(&at.place, "is the MCP endpoint itself", "write where the metrics are");
+    }
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0.01 to 4096")]
+    let millicpus = raw.cpus.as_ref().map_or(1000, |at| (at.value * 1000.0).round() as u32);
+    let memory_limit = raw.memory_limit.as_ref().map(|at| at.value.0 as u64);
+    Some(HubMetrics { url, millicpus, memory_limit })
 }
 
 /// `Some(None)` where the key is left out.

@@ -89,7 +89,7 @@ pub(crate) fn lower(raw: &RawRoot, site: &Site<'_>) -> Option<Settings> {
     let hubs = hub::lower(&raw.hub.items, &places, site);
     let routing = routing::lower(&raw.routing.0, &places, site);
     let geo = geo::lower(&raw.geo.0, site);
-    let health = health::lower(&raw.health.0, site);
+    let health = health::lower(&raw.health.0, &raw.hub.items, site);
     let failover = failover::lower(&raw.failover.0, raw.hub.items.len(), site);
     let session = session::lower(&raw.session.0, site);
     let state = state::lower(&raw.state.0, site);

@@ -19,6 +19,36 @@ pub struct HealthSettings {
     pub failover_threshold: u32,
     /// Successes in a row that bring it back.
     pub recovery_threshold: u32,
+    /// Of [`Probe::Mcp`], on modern hubs: the tool that `tools/list` must name.
+    pub expect_tool: Option<String>,
+    /// Of [`Probe::Mcp`], on modern hubs: the call that must come back well.
+    pub canary: Option<Canary>,
+    /// How hubs' metrics are read.
+    pub metrics: MetricsSettings,
+}
+
+/// `[health.canary]`: a tool call that is made with each probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Canary {
+    /// Visible ASCII.
+    pub tool: String,
+    /// A JSON object.
+    pub arguments: String,
+}
+
+/// The `metrics_…` keys of `[health]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricsSettings {
+    /// Time between two scrapes of one hub.
+    pub interval: Duration,
+    /// The counter of CPU seconds.
+    pub cpu: String,
+    /// The gauge of bytes in memory.
+    pub memory: String,
+    /// The gauge of bytes that it may have at most; a limit of the hub's own settings goes before it.
+    pub memory_limit: String,
+    /// The gauge of requests that wait.
+    pub queue: String,
 }
 
 /// How a hub is probed.

@@ -21,6 +21,19 @@ pub struct HubSettings {
     pub eras: Option<EraSet>,
     /// PEM file of extra certificate authorities for an `https` hub; readable when checked.
     pub ca_file: Option<PathBuf>,
+    /// What it exports about itself, where it does.
+    pub metrics: Option<HubMetrics>,
+}
+
+/// A hub's Prometheus metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HubMetrics {
+    /// Where they are.
+    pub url: HubUrl,
+    /// Thousandths of a processor that the hub may keep busy; at least 10.
+    pub millicpus: u32,
+    /// Bytes of memory that it may fill, where the operator says so.
+    pub memory_limit: Option<u64>,
 }
 
 /// Where a hub answers: an `http` or `https` URL without credentials, query or fragment.

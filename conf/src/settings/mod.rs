@@ -14,10 +14,11 @@ mod secret;
 mod upstream;
 
 pub use control::{
-    FailoverSettings, HealthSettings, PredictorMode, PredictorSettings, Probe, SessionSettings, StateSettings,
+    Canary, FailoverSettings, HealthSettings, MetricsSettings, PredictorMode, PredictorSettings, Probe,
+    SessionSettings, StateSettings,
 };
 pub use gateway::{AdminSettings, GatewaySettings, LogFormat, LogLevel, LogSettings, ShutdownSettings};
-pub use hub::{HubScheme, HubSettings, HubUrl};
+pub use hub::{HubMetrics, HubScheme, HubSettings, HubUrl};
 pub use limits::LimitSettings;
 pub use listener::{AllowedHost, AllowedHosts, ListenerSettings, ProxyProtocol, TlsSettings};
 pub use routing::{GeoDatabase, GeoSettings, RoutingSettings};

@@ -1,6 +1,7 @@
 //! The kinds of value people write, each with its reader, its text and its description for editors.
 
 mod choice;
+mod json;
 mod name;
 mod net;
 mod number;
@@ -8,12 +9,13 @@ mod place;
 mod web;
 
 pub(crate) use choice::{Backend, ProbeKind};
-pub(crate) use name::EnvName;
+pub(crate) use json::JsonTable;
+pub(crate) use name::{EnvName, MetricName, ToolName};
 pub(crate) use net::HostEntry;
 pub(crate) use number::{Bytes, Km};
 
 pub(crate) use place::DatabaseText;
-pub(crate) use web::{NatsUrl, Origin, UrlPath};
+pub(crate) use web::{MetricsAt, NatsUrl, Origin, UrlPath};
 
 use crate::field::{Value, Wrong};
 use schemars::{Schema, json_schema};

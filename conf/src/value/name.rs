@@ -39,6 +39,66 @@ fn bad_name(written: &str, noun: &str, fits: impl Fn(&str) -> bool) -> Wrong {
     Wrong::new(format!("{} is not {noun}", quote(written)), remedy)
 }
 
+/// The name of a tool. The protocol advises letters, digits, `_`, `-`, `.` and `/`; other visible ASCII is met too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ToolName(pub(crate) String);
+
+impl Value for ToolName {
+    fn read(value: &DeValue<'_>) -> Result<Self, Wrong> {
+        let written = text(value, "the tool's name, such as \"echo\"")?;
+        // It goes into a header as it is, where these two characters begin an encoded one.
+        let fits = (1..=128).contains(&written.len())
+            && written.bytes().all(|b| b.is_ascii_graphic())
+            && !written.starts_with("=?");
+        if fits {
+            return Ok(Self(written.to_owned()));
+        }
+        let remedy = "write 1 to 128 letters, digits or signs, without spaces";
+        Err(Wrong::new(format!("{} is not the name of a tool", quote(written)), remedy))
+    }
+
+    fn show(&self) -> serde_json::Value {
+        json!(self.0)
+    }
+
+    fn describe() -> Schema {
+        json_schema!({ "type": "string", "pattern": "^(?!=\\?)[!-~]{1,128}$" })
+    }
+}
+
+/// The name of a Prometheus metric.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MetricName(pub(crate) String);
+
+impl Value for MetricName {
+    fn read(value: &DeValue<'_>) -> Result<Self, Wrong> {
+        let written = text(value, "a name such as \"process_resident_memory_bytes\"")?;
+        let part = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b':';
+        let fits = (1..=256).contains(&written.len())
+            && written.bytes().all(part)
+            && !written.starts_with(|c: char| c.is_ascii_digit());
+        if fits {
+            return Ok(Self(written.to_owned()));
+        }
+        let what = format!("{} is not the name of a metric", quote(written));
+        let remedy = match written.split_once('{') {
+            Some((name, _)) if name.bytes().all(part) && !name.is_empty() => {
+                format!("write \"{name}\": all of its series are added up")
+            }
+            _ => "write letters, digits, `_` and `:`, beginning with no digit".to_owned(),
+        };
+        Err(Wrong::new(what, remedy))
+    }
+
+    fn show(&self) -> serde_json::Value {
+        json!(self.0)
+    }
+
+    fn describe() -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[A-Za-z_:][A-Za-z0-9_:]{0,255}$" })
+    }
+}
+
 /// The name of a variable of the environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EnvName(pub(crate) String);

@@ -36,6 +36,47 @@ impl Value for HubUrl {
     }
 }
 
+/// Where a hub's metrics are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum MetricsAt {
+    /// On the hub's own host and port.
+    Path(UrlPath),
+    Url(HubUrl),
+}
+
+impl MetricsAt {
+    pub(crate) fn is_https(&self) -> bool {
+        matches!(self, Self::Url(url) if url.scheme == HubScheme::Https)
+    }
+}
+
+impl Value for MetricsAt {
+    fn read(value: &DeValue<'_>) -> Result<Self, Wrong> {
+        const EXAMPLE: &str = "\"/metrics\", or \"http://127.0.0.1:9100/metrics\"";
+        let written = text(value, EXAMPLE)?;
+        if written.contains("://") || written.contains('@') {
+            let url = HubUrl::read(value)?;
+            if url.path == "/" {
+                let what = format!("{} has no path", quote(written));
+                return Err(Wrong::new(what, format!("did you mean \"{url}metrics\"?")));
+            }
+            return Ok(Self::Url(url));
+        }
+        UrlPath::read(value).map(Self::Path)
+    }
+
+    fn show(&self) -> serde_json::Value {
+        match self {
+            Self::Path(path) => path.show(),
+            Self::Url(url) => url.show(),
+        }
+    }
+
+    fn describe() -> Schema {
+        json_schema!({ "anyOf": [UrlPath::describe(), HubUrl::describe()] })
+    }
+}
+
 /// The URL of a NATS server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NatsUrl(pub(crate) String);
@@ -269,6 +310,12 @@ mod tests {
         check::<Origin>("app.example.com", Err("write scheme and host"));
         check::<Origin>("*", Err("write each origin"));
         check::<Origin>("null", Err("leave it out"));
+        check::<MetricsAt>("/metrics", Ok("/metrics"));
+        check::<MetricsAt>("http://h:9100/metrics", Ok("http://h:9100/metrics"));
+        check::<MetricsAt>("http://h:9100", Err("did you mean \"http://h:9100/metrics\"?"));
+        check::<MetricsAt>("http://u:p@h/metrics", Err("with credentials"));
+        check::<MetricsAt>("http://h/metrics?a=b", Err("query"));
+        check::<MetricsAt>("metrics", Err("write \"/metrics\""));
         check::<NatsUrl>("nats://127.0.0.1:4222", Ok("nats://127.0.0.1:4222"));
         check::<NatsUrl>("http://127.0.0.1:4222", Err("the scheme `http`"));
     }
