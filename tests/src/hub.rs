@@ -9,9 +9,10 @@ use tokio::process::Command;
 
 use crate::binary::edge_binary;
 use crate::http::exchange;
-use crate::ports::free_address;
+use crate::ports::{free_address, free_port};
 use crate::process::Process;
 use crate::wait::until;
+use crate::wan::Site;
 
 /// `mcphub-edge hub`, or the stand-alone hub that `MCPHUB_HUB` names.
 fn hub_command() -> anyhow::Result<Command> {
@@ -48,14 +49,27 @@ impl Hub {
         location: &str,
         flags: &[&str],
     ) -> anyhow::Result<Self> {
+        let mut hub = Self::spawn(address, id, location, flags)?;
+        hub.wait_until_up().await?;
+        Ok(hub)
+    }
+
+    /// [`Hub::start`] at the far end of a link.
+    pub async fn start_in(site: &Site, id: &str, location: &str, flags: &[&str]) -> anyhow::Result<Self> {
+        let (host, address) = (site.address().to_string(), (site.address(), free_port()).into());
+        let flags = [&["--allowed-host", &host], flags].concat();
+        let mut hub = site.inside(|| Self::spawn(address, id, location, &flags))??;
+        hub.wait_until_up().await?;
+        Ok(hub)
+    }
+
+    fn spawn(address: SocketAddr, id: &str, location: &str, flags: &[&str]) -> anyhow::Result<Self> {
         let directory = TempDir::new()?;
         let mut command = hub_command()?;
         command.args(["--id", id, "--location", location, "--listen", &address.to_string()]).args(flags);
         let process = Process::spawn(id, directory.path(), command)?;
         let (id, location) = (id.to_owned(), location.to_owned());
-        let mut hub = Self { process, id, location, address, _directory: directory };
-        hub.wait_until_up().await?;
-        Ok(hub)
+        Ok(Self { process, id, location, address, _directory: directory })
     }
 
     async fn wait_until_up(&mut self) -> anyhow::Result<()> {

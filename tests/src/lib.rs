@@ -3,7 +3,7 @@
 //! **Owns** the rig of the end-to-end tests: processes of the real binary ([`Hub`], [`Gateway`]) with their
 //! configuration ([`Config`]), ports, signals and logs; clients that speak MCP in both eras ([`mcp`]) or plain
 //! bytes ([`raw_http`]); the public conformance suite ([`conformance`]) and a relay to prove that a test can
-//! fail ([`relay`]). Everything started here dies with the value that holds it.
+//! fail ([`relay`]), and a wide-area network in a box ([`wan`]). Everything started here dies with the value that holds it.
 //!
 //! **Does not know** what is right: every judgement stands in the tests under `tests/tests`.
 //!
@@ -35,6 +35,7 @@ pub mod raw_mcp;
 pub mod raw_script;
 pub mod raw_tls;
 pub mod relay;
+pub mod wan;
 
 mod binary;
 mod config;

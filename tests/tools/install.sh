@@ -9,6 +9,7 @@
 #   node     Node and the npm packages of tests/clients/node
 #   python   the environments of tests/clients/python
 #   abuse    Debian's slowhttptest and testssl.sh
+#   wan      Debian's iproute2, for tests in networks of their own
 #
 # Debian packages are the only thing that leaves the build folder. The rest goes under its tools/ (target/tools, or
 # $CARGO_TARGET_DIR/tools), at the versions and checksums of the lock files, and is done again when those change.
@@ -124,14 +125,18 @@ abuse() {
     [ -z "$missing" ] || debian $missing
 }
 
+wan() {
+    has ip || debian iproute2
+}
+
 # Two runs at once would undo each other.
 exec 9>"$tools/lock"
 if has flock; then flock 9; fi
 
-[ $# -gt 0 ] || die "usage: tests/tools/install.sh build|lint|nextest|node|python|abuse..."
+[ $# -gt 0 ] || die "usage: tests/tools/install.sh build|lint|nextest|node|python|abuse|wan..."
 for part in "$@"; do
     case $part in
-        build|lint|nextest|node|python|abuse) "$part" ;;
+        build|lint|nextest|node|python|abuse|wan) "$part" ;;
         *) die "there is no part $part" ;;
     esac
 done
