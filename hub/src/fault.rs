@@ -9,6 +9,8 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::replies::peek;
+
 /// Longest latency that may be asked for, in milliseconds: longer is `hang`.
 const LATENCY_MAX_MS: u64 = 600_000;
 
@@ -36,6 +38,9 @@ pub struct Fault {
     pub cut_open: Option<Cut>,
     /// Which requests suffer.
     pub scope: Scope,
+    /// Of those, only messages of this JSON-RPC method; none is any. A hub may so be slow for its clients and quick for
+    /// those who only look whether it lives.
+    pub only: Option<String>,
 }
 
 /// How an injected error looks.
@@ -115,13 +120,14 @@ impl Fault {
         Ok(fault)
     }
 
-    /// Whether requests of this method suffer.
-    pub(crate) fn covers(&self, method: &Method) -> bool {
-        match self.scope {
+    /// Whether requests of this HTTP method suffer, with this body.
+    pub(crate) fn covers(&self, method: &Method, body: &[u8]) -> bool {
+        let in_scope = match self.scope {
             Scope::All => true,
             Scope::Post => method == Method::POST,
             Scope::Get => method == Method::GET,
-        }
+        };
+        in_scope && self.only.as_deref().is_none_or(|only| asks(body, only))
     }
 
     /// Whether the `turn`-th request (counted from 1 since the fault was set) fails, given a draw from 0 to 1.
@@ -139,6 +145,14 @@ impl Fault {
             .map(|after| (after, Cut::Reset))
             .or_else(|| self.end_mid_stream.map(|after| (after, Cut::End)))
     }
+}
+
+/// Whether a body is a message of this JSON-RPC method.
+fn asks(body: &[u8], method: &str) -> bool {
+    let named = peek(body).and_then(|peek| peek.method);
+    named
+        .and_then(|named| serde_json::from_str::<String>(named.get()).ok())
+        .is_some_and(|named| named == method)
 }
 
 #[cfg(test)]
@@ -160,6 +174,17 @@ mod tests {
         let fault = Fault { error_every: 3, error_rate: 1.0, ..Fault::default() };
         let struck: Vec<u64> = (1..=9).filter(|turn| fault.strikes(*turn, 0.0)).collect();
         assert_eq!(struck, [3, 6, 9]);
+    }
+
+    #[test]
+    fn one_method_may_suffer_alone() {
+        let fault =
+            Fault::parse(br#"{"hang":true,"scope":"post","only":"resources/read"}"#).expect("a fault");
+        let read = br#"{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"a"}}"#;
+        assert!(fault.covers(&Method::POST, read));
+        assert!(!fault.covers(&Method::GET, read));
+        assert!(!fault.covers(&Method::POST, br#"{"jsonrpc":"2.0","id":1,"method":"server/discover"}"#));
+        assert!(!fault.covers(&Method::POST, b"nothing"));
     }
 
     #[test]

@@ -160,7 +160,7 @@ impl Front {
             Ok(body) => body,
             Err(reply) => return Ok(reply),
         };
-        let sentence = self.state.sentence(&parts.method);
+        let sentence = self.state.sentence(&parts.method, &body);
         if let Some(sentence) = sentence
             && let Some(reply) = carry_out(sentence, &parts.headers, &body, &flag).await?
         {

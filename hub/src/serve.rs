@@ -1,6 +1,7 @@
 //! How does a hub start, run and stop?
 
 use std::{
+    io,
     net::SocketAddr,
     pin::pin,
     sync::{Arc, atomic::AtomicBool},
@@ -14,7 +15,7 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::Semaphore,
 };
 use tokio_util::sync::CancellationToken;
@@ -30,6 +31,9 @@ use crate::{
 
 /// Most connections held at once; further ones wait to be accepted.
 const CONNECTIONS_MAX: usize = 16_384;
+
+/// Most connections that wait to be accepted, if the system allows as many.
+const QUEUE: u32 = 4_096;
 
 /// How long what is in flight may go on once the hub is told to stop.
 const GRACE: Duration = Duration::from_secs(2);
@@ -49,13 +53,21 @@ pub struct Hub {
     stop: CancellationToken,
 }
 
+/// A listener whose queue outlasts a burst of clients: tokio's own holds 128, less than a gateway may open at once.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // As tokio's `bind` does: a hub that was killed may start again at once.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(QUEUE)
+}
+
 /// Binds the address and prepares the hub. Connections wait until [`Hub::serve`].
 ///
 /// # Errors
 /// When the address cannot be bound, or the state key cannot be read or is too short.
 pub async fn bind(args: Args) -> anyhow::Result<Hub> {
-    let listener =
-        TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
+    let listener = listen(args.listen).with_context(|| format!("cannot listen on {}", args.listen))?;
     let address = listener.local_addr().context("cannot learn the own address")?;
     let stop = CancellationToken::new();
     let front = Arc::new(Front::new(Arc::new(State::new(args)?), stop.clone())?);

@@ -246,12 +246,12 @@ impl State {
     }
 
     /// What the present fault does to this request, if anything.
-    pub(crate) fn sentence(&self, method: &Method) -> Option<Sentence> {
+    pub(crate) fn sentence(&self, method: &Method, body: &[u8]) -> Option<Sentence> {
         if !self.faulty.load(Ordering::Relaxed) {
             return None;
         }
         let mut armed = lock(&self.armed);
-        if !armed.fault.covers(method) {
+        if !armed.fault.covers(method, body) {
             return None;
         }
         armed.turn += 1;
@@ -359,11 +359,11 @@ mod tests {
     fn a_fault_counts_only_the_requests_it_covers() {
         let state = state();
         state.set_fault(Fault::parse(br#"{"error_every":2,"scope":"get"}"#).expect("a fault"));
-        assert_eq!(state.sentence(&Method::POST), None);
+        assert_eq!(state.sentence(&Method::POST, b""), None);
         let struck: Vec<bool> =
-            (0..4).map(|_| state.sentence(&Method::GET).expect("covered").error.is_some()).collect();
+            (0..4).map(|_| state.sentence(&Method::GET, b"").expect("covered").error.is_some()).collect();
         assert_eq!(struck, [false, true, false, true]);
         state.set_fault(Fault::default());
-        assert_eq!(state.sentence(&Method::GET), None);
+        assert_eq!(state.sentence(&Method::GET, b""), None);
     }
 }
