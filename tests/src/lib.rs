@@ -22,6 +22,7 @@
 //! # }
 //! ```
 
+pub mod chaos;
 pub mod conformance;
 pub mod load;
 pub mod mcp;
