@@ -10,6 +10,7 @@
 #   python   the environments of tests/clients/python
 #   abuse    Debian's slowhttptest and testssl.sh
 #   wan      Debian's iproute2, for tests in networks of their own
+#   peers    Debian's HAProxy, which the gateway is held against; installed and not started
 #
 # Debian packages are the only thing that leaves the build folder. The rest goes under its tools/ (target/tools, or
 # $CARGO_TARGET_DIR/tools), at the versions and checksums of the lock files, and is done again when those change.
@@ -19,7 +20,8 @@ cd "$(dirname "$0")/../.."
 tools=${CARGO_TARGET_DIR:-target}/tools
 mkdir -p "$tools"
 tools=$(cd "$tools" && pwd)
-PATH=$PATH:$tools/python/cargo/bin
+# Daemons live in /usr/sbin, which is not in everybody's PATH.
+PATH=$PATH:$tools/python/cargo/bin:/usr/sbin:/sbin
 
 say() { printf '%s\n' "install: $*" >&2; }
 die() { say "$*"; exit 1; }
@@ -129,14 +131,23 @@ wan() {
     has ip || debian iproute2
 }
 
+peers() {
+    if has haproxy; then return; fi
+    debian haproxy
+    # Debian starts what it installs; the tests want only the program.
+    if [ -d /run/systemd/system ]; then
+        $root systemctl disable --now haproxy >&2
+    fi
+}
+
 # Two runs at once would undo each other.
 exec 9>"$tools/lock"
 if has flock; then flock 9; fi
 
-[ $# -gt 0 ] || die "usage: tests/tools/install.sh build|lint|nextest|node|python|abuse|wan..."
+[ $# -gt 0 ] || die "usage: tests/tools/install.sh build|lint|nextest|node|python|abuse|wan|peers..."
 for part in "$@"; do
     case $part in
-        build|lint|nextest|node|python|abuse|wan) "$part" ;;
+        build|lint|nextest|node|python|abuse|wan|peers) "$part" ;;
         *) die "there is no part $part" ;;
     esac
 done
