@@ -1,15 +1,17 @@
 //! What do clients notice when a hub fails, and what would they have noticed behind HAProxy?
 //!
 //! **Owns** the rig of that comparison: four real hubs and their faults ([`Fleet`]), a crowd of clients at a fixed rate
-//! that forgives nothing ([`Crowd`]), HAProxy before the same hubs ([`HaProxy`]), and the arithmetic of what was
-//! suffered ([`Suffering`]). It **does not know** who should win.
+//! that forgives nothing ([`Crowd`]), legacy sessions that call all the time ([`Sessions`]), HAProxy before the same hubs
+//! ([`HaProxy`]), and the arithmetic of what was suffered ([`Suffering`]). It **does not know** who should win.
 
 mod crowd;
 mod fleet;
 mod haproxy;
+mod sessions;
 mod suffering;
 
 pub use crowd::{CLIENTS, Call, Crowd, End, METHOD, PER_SECOND};
 pub use fleet::{FLEET, Fleet, Slowness};
 pub use haproxy::{HaProxy, Order, Retries};
+pub use sessions::{Life, Sessions};
 pub use suffering::{LATE, Suffering};
