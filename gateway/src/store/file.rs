@@ -80,8 +80,9 @@ impl File {
     /// Opens the file, makes it where there is none, and reads all of it.
     pub(super) fn open(directory: &Path) -> Result<(Self, Contents), Trouble> {
         let path = directory.join(FILE_NAME);
+        // Where that fails for whatever other reason, the next step tells more.
+        guarded(|| refuse_later_schema(&path)).unwrap_or(Ok(()))?;
         guarded(|| {
-            refuse_later_schema(&path)?;
             let is_new = !path.exists();
             let file = fs::OpenOptions::new()
                 .read(true)

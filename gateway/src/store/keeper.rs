@@ -221,8 +221,13 @@ impl Keeper {
                 self.file = Some(file);
                 self.pause = RETRY_MIN;
                 self.held = None;
-                self.shared.tell(|progress| (progress.loaded, progress.holds_file) = (true, true));
-                self.set_well();
+                let lost = self.lost.clone();
+                let well = lost.map_or(Condition::Ready, |why| Condition::Degraded { why });
+                self.say(&well);
+                // At once: who waits for the load asks for the condition next.
+                self.shared.tell(|progress| {
+                    *progress = Progress { condition: well, loaded: true, holds_file: true, ..*progress };
+                });
             }
             Err(Trouble::Damaged(what)) => self.begin_anew(&what),
             Err(trouble) => self.suffer(&trouble),
@@ -304,17 +309,17 @@ impl Keeper {
         self.directory.join(FILE_NAME).display().to_string()
     }
 
-    fn set_well(&mut self) {
-        let lost = self.lost.clone();
-        self.set(lost.map_or(Condition::Ready, |why| Condition::Degraded { why }));
+    fn set(&self, condition: Condition) {
+        self.say(&condition);
+        self.shared.tell(|progress| progress.condition = condition);
     }
 
-    /// Says how we are, aloud where that is news.
-    fn set(&mut self, condition: Condition) {
-        if self.shared.seen(|progress| progress.condition == condition) {
+    /// Says how we are, where that is news.
+    fn say(&self, condition: &Condition) {
+        if self.shared.seen(|progress| progress.condition == *condition) {
             return;
         }
-        match &condition {
+        match condition {
             Condition::Ready => tracing::info!(path = self.path(), "the store is open"),
             Condition::Waiting => {}
             Condition::Released => tracing::info!(path = self.path(), "the store is let go of"),
@@ -322,6 +327,5 @@ impl Keeper {
                 tracing::error!(why, "the store is in trouble: what changes may not survive a restart");
             }
         }
-        self.shared.tell(|progress| progress.condition = condition);
     }
 }

@@ -1,0 +1,150 @@
+//! What only a process of its own can show: sudden death, a full disk. The child is this test binary.
+
+use super::*;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+
+/// Tells a child that it is one, and where to work.
+const DIRECTORY: &str = "MCPHUB_STORE_TEST_DIRECTORY";
+
+/// Runs one test of this module in a process of its own, under `wrapper`.
+fn child(wrapper: &[&str], test: &str, directory: &Path) -> Command {
+    let exe = std::env::current_exe().expect("the path of this program");
+    let name = format!("{}::{test}", module_path!().split_once("::").expect("a path").1);
+    let mut words = wrapper.iter().map(std::ffi::OsStr::new).chain([exe.as_os_str()]);
+    let mut command = Command::new(words.next().expect("a program"));
+    command.args(words).args(["--exact", &name, "--nocapture", "--test-threads=1"]);
+    command.env(DIRECTORY, directory).stdin(Stdio::null()).stdout(Stdio::piped());
+    command
+}
+
+/// Where to do it; `None` unless this process is a child.
+fn place() -> Option<std::path::PathBuf> {
+    std::env::var_os(DIRECTORY).map(Into::into)
+}
+
+#[tokio::test]
+async fn child_writes_until_it_dies() {
+    let Some(directory) = place() else { return };
+    let store = opened(&directory).await;
+    let last = ids(&store).first().copied().unwrap_or(0);
+    for id in last + 1.. {
+        store.put_failover(failover(id));
+        store.set_wish(&hub("a"), Some(wish(&id.to_string())));
+        assert!(store.flushed(PATIENCE).await);
+        println!("\nacknowledged {id}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_kill_9() {
+    let directory = directory();
+    let mut last = 0;
+    for round in 1..=5 {
+        let mut dying = child(&[], "child_writes_until_it_dies", directory.path()).spawn().expect("a child");
+        let mut lines = BufReader::new(dying.stdout.take().expect("piped")).lines();
+        let mut next = || {
+            lines.by_ref().map_while(Result::ok).find_map(|l| l.strip_prefix("acknowledged ")?.parse().ok())
+        };
+        let target = last + 7 * round;
+        while last < target {
+            last = next().expect("the child goes on until it is killed");
+        }
+        // Opened while the other lives, so that the file changes hands at its death.
+        let store = Store::open(directory.path());
+        assert!(!store.loaded(Duration::from_millis(50)).await);
+        assert_eq!(store.condition(), Condition::Waiting);
+        dying.kill().expect("alive until now");
+        dying.wait().expect("dead");
+        while let Some(more) = next() {
+            last = more;
+        }
+        assert!(store.loaded(PATIENCE).await);
+        assert_eq!(store.condition(), Condition::Ready, "a crash is no damage");
+        let found = ids(&store);
+        // One more may have been written, but not acknowledged.
+        assert!(found[0] == last || found[0] == last + 1, "{last} acknowledged, {} found", found[0]);
+        assert!(found.iter().rev().copied().eq(1..=found[0]), "none is missing: {found:?}");
+        assert_eq!(store.wishes()[&hub("a")], wish(&found[0].to_string()));
+        last = found[0];
+        closed(store).await;
+    }
+    println!("{last} writes acknowledged over five sudden deaths, none lost");
+}
+
+/// Fills the room, writes, makes room: nothing may be lost on the way, and nobody may wait for it.
+async fn suffer_and_recover(directory: &Path, fill: impl FnOnce(), make_room: impl FnOnce()) {
+    let store = opened(directory).await;
+    store.put_failover(failover(1));
+    assert!(store.flushed(PATIENCE).await);
+    fill();
+    let long = FailoverRecord { reason: "é".repeat(TEXT_MAX), ..failover(0) };
+    for id in 2..=1_000 {
+        store.put_failover(FailoverRecord { id, ..long.clone() });
+    }
+    assert!(!store.flushed(Duration::from_secs(2)).await, "2 MB found room");
+    println!("\nfull: {}", trouble(&store));
+    store.set_wish(&hub("a"), Some(wish("while it is full")));
+    assert_eq!((store.failovers(usize::MAX).len(), store.wishes().len()), (1_000, 1), "memory serves");
+    make_room();
+    assert!(store.flushed(PATIENCE).await, "{store:?}");
+    assert_eq!(store.condition(), Condition::Ready);
+    closed(store).await;
+    let store = opened(directory).await;
+    assert_eq!(store.condition(), Condition::Ready);
+    assert_eq!((store.failovers(usize::MAX).len(), store.wishes().len()), (1_000, 1));
+    assert_eq!(fs::read_dir(directory).expect("a directory").count(), 1, "nothing was set aside");
+    println!("\nrecovered");
+}
+
+#[tokio::test]
+async fn child_on_a_small_disk() {
+    let Some(directory) = place() else { return };
+    let filler = directory.join("filler");
+    let fill = || {
+        let chunk = vec![1; 4_096];
+        let mut file = fs::File::create(&filler).expect("room for a name");
+        while std::io::Write::write_all(&mut file, &chunk).is_ok() {}
+    };
+    let make_room = || fs::remove_file(&filler).expect("there");
+    suffer_and_recover(&directory, fill, make_room).await;
+}
+
+#[tokio::test]
+async fn child_with_small_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Some(directory) = place() else { return };
+    let before = getrlimit(Resource::Fsize);
+    let limit = |current| setrlimit(Resource::Fsize, Rlimit { current, ..before }).expect("allowed");
+    suffer_and_recover(&directory, || limit(Some(128 * 1024)), || limit(before.current)).await;
+}
+
+/// Runs a child to its end. `false` if it could not even begin.
+fn recovers(wrapper: &[&str], test: &str) -> bool {
+    let directory = directory();
+    let output = child(wrapper, test, directory.path()).stderr(Stdio::piped()).output().expect("a process");
+    let (said, also) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if !said.contains("running 1 test") {
+        println!("skipped, since it is not permitted here: {}", also.trim());
+        return false;
+    }
+    assert!(output.status.success() && said.contains("\nrecovered"), "{said}\n{also}");
+    said.lines().filter(|line| line.starts_with("full: ")).for_each(|line| println!("{line}"));
+    true
+}
+
+#[test]
+fn a_full_disk_is_waited_out() {
+    let small_disk = r#"mount -t tmpfs -o size=16m none "$MCPHUB_STORE_TEST_DIRECTORY" && exec "$0" "$@""#;
+    recovers(
+        &["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", small_disk],
+        "child_on_a_small_disk",
+    );
+}
+
+#[test]
+fn a_file_that_must_not_grow_is_waited_out() {
+    // Without the signal, a write beyond the limit is an error like that of a full disk.
+    let begun = recovers(&["sh", "-c", r#"trap '' XFSZ; exec "$0" "$@""#], "child_with_small_files");
+    assert!(begun, "needs no permission");
+}
