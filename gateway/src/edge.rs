@@ -2,12 +2,13 @@
 
 use crate::control::Handle;
 use crate::control::lifecycle::Lifecycle;
-use crate::ended::Ended;
 use crate::observe::access::AccessLog;
 use crate::observe::metrics::Metrics;
 use crate::proxy::budget::Budget;
+use crate::sessions::Sessions;
 use crate::snapshot::Snapshot;
 use mcphub_routing::Reader;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Shared by all connections. Cheap to reach (one `Arc`), never locked on the way of a request.
@@ -23,8 +24,8 @@ pub struct Edge {
     pub budget: Budget,
     /// One line per request.
     pub access: AccessLog,
-    /// Sessions that their clients have ended.
-    pub ended: Ended,
+    /// The legacy sessions that were seen here.
+    pub sessions: Arc<Sessions>,
     /// The way to the control task.
     pub control: Handle,
     turn: AtomicU64,
@@ -39,6 +40,7 @@ impl Edge {
         lifecycle: Lifecycle,
         access: AccessLog,
         control: Handle,
+        sessions: Arc<Sessions>,
     ) -> Self {
         Self {
             snapshots,
@@ -46,9 +48,16 @@ impl Edge {
             lifecycle,
             budget: Budget::default(),
             access,
-            ended: Ended::default(),
+            sessions,
             control,
             turn: AtomicU64::new(0),
+        }
+    }
+
+    /// Brings the gauges up to date that nobody touches while requests wait.
+    pub fn show(&self) {
+        for (hub, pins) in self.sessions.pins() {
+            self.metrics.show_sessions(hub.as_str(), pins.sessions(), pins.busy());
         }
     }
 

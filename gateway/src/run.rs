@@ -10,6 +10,7 @@ use crate::listen::{Door, EdgeService, Role, socket};
 use crate::observe::access::AccessLog;
 use crate::observe::logging::{self, Format, LogQueue};
 use crate::observe::metrics::Metrics;
+use crate::sessions::Sessions;
 use crate::snapshot::Snapshot;
 use crate::watch::{Timing, Watch};
 use anyhow::Context as _;
@@ -61,11 +62,25 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let watch = Watch::start(loaded.files.iter().cloned(), Timing::default())
         .context("cannot watch the configuration")?;
     let threads = loaded.settings.gateway.threads.get();
-    let parts =
-        Parts { config: args.config.clone(), loaded, publisher, metrics: metrics.clone(), log, watch };
+    let sessions = Arc::new(Sessions::default());
+    let parts = Parts {
+        config: args.config.clone(),
+        loaded,
+        publisher,
+        metrics: metrics.clone(),
+        sessions: Arc::clone(&sessions),
+        log,
+        watch,
+    };
     let (control, handle) = Control::new(parts);
-    let edge =
-        Arc::new(Edge::new(snapshots.clone(), metrics, lifecycle.clone(), AccessLog::new(lines), handle));
+    let edge = Arc::new(Edge::new(
+        snapshots.clone(),
+        metrics,
+        lifecycle.clone(),
+        AccessLog::new(lines),
+        handle,
+        sessions,
+    ));
 
     let conf = ServerConf { threads, work_stealing: true, ..ServerConf::default() };
     let mut server = Server::new_with_opt_and_conf(None, conf);

@@ -181,6 +181,12 @@ impl Sealer {
         Ok(URL_SAFE_NO_PAD.encode(&bytes))
     }
 
+    /// The short name of a session that is sealed with this nonce.
+    #[must_use]
+    pub fn name(&self, nonce: &Nonce) -> SessionKey {
+        SessionKey::of(self.keys.newest().id, nonce)
+    }
+
     /// Opens the token of a caller with this `Authorization` header. The claims borrow from `buffer`, whose contents
     /// do not matter; keeping it saves the allocation.
     pub fn open<'b>(

@@ -85,6 +85,7 @@ async fn answer(edge: &Edge, snapshot: &Snapshot, head: &RequestHead) -> Reply {
     match path {
         "/metrics" | "/v1/status" if !reads => Reply::error(405, "only GET and HEAD are allowed here"),
         "/metrics" => {
+            edge.show();
             edge.metrics.access_dropped.set(i64::try_from(edge.access.dropped()).unwrap_or(i64::MAX));
             Reply { status: 200, media_type: "text/plain; version=0.0.4", body: edge.metrics.render() }
         }

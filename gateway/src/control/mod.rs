@@ -9,6 +9,7 @@ pub mod stop;
 use crate::clock::{self, Rfc3339};
 use crate::observe::logging::LogControl;
 use crate::observe::metrics::Metrics;
+use crate::sessions::Sessions;
 use crate::snapshot::Snapshot;
 use crate::watch::{Changed, Changes, Watch};
 use lifecycle::{Lifecycle, Phase, reached};
@@ -27,6 +28,8 @@ use tracing::level_filters::LevelFilter;
 const REQUESTS_MAX: usize = 64;
 /// How often idle connections to hubs are looked through.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// How long one look at idle sessions may take: all of 100,000 in a second, all of a million in a minute or so.
+const SWEEP_BUDGET: Duration = Duration::from_millis(2);
 
 /// What came of reading the configuration again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -103,6 +106,7 @@ pub struct Control {
     loaded: Loaded,
     publisher: Publisher<Snapshot>,
     metrics: Metrics,
+    sessions: Arc<Sessions>,
     log: Option<LogControl>,
     watch: Watch,
     changes: Changes,
@@ -120,6 +124,8 @@ pub struct Parts {
     pub publisher: Publisher<Snapshot>,
     /// The numbers.
     pub metrics: Metrics,
+    /// The sessions that were seen here.
+    pub sessions: Arc<Sessions>,
     /// The process's log, if this process has one of its own.
     pub log: Option<LogControl>,
     /// What tells of changed files.
@@ -130,7 +136,7 @@ impl Control {
     /// A control task and the way to reach it.
     #[must_use]
     pub fn new(parts: Parts) -> (Self, Handle) {
-        let Parts { config, loaded, publisher, metrics, log, watch: (watch, changes) } = parts;
+        let Parts { config, loaded, publisher, metrics, sessions, log, watch: (watch, changes) } = parts;
         let (requests, incoming) = mpsc::channel(REQUESTS_MAX);
         let fingerprint = loaded.revision.to_string();
         let (status, seen) = watch::channel(Status { fingerprint, last_reload: None });
@@ -139,8 +145,18 @@ impl Control {
         metrics.config_reload_ok.set(1);
         metrics.geo_reload_ok.set(1);
         note(&metrics, &present);
-        let control =
-            Self { config, loaded, publisher, metrics, log, watch, changes, requests: incoming, status };
+        let control = Self {
+            config,
+            loaded,
+            publisher,
+            metrics,
+            sessions,
+            log,
+            watch,
+            changes,
+            requests: incoming,
+            status,
+        };
         (control, handle)
     }
 
@@ -166,13 +182,15 @@ impl Control {
         }
     }
 
-    /// Closes idle connections that nobody needs any more.
+    /// Closes idle connections that nobody needs any more, and ends idle sessions.
     fn reap(&self) {
         let snapshot = self.publisher.current();
         let now = clock::instant();
         for upstream in &snapshot.upstreams {
             upstream.reap(now, snapshot.settings.upstream.pool_idle);
         }
+        let idle_age = snapshot.settings.session.idle_age;
+        self.sessions.sweep(clock::since_start(), idle_age, SWEEP_BUDGET);
     }
 
     async fn reload(&mut self, changed: &Changed) -> Reloaded {

@@ -5,7 +5,8 @@
 
 use mcphub_routing::Era;
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 /// Upper bounds of the duration buckets, seconds. MCP calls range from a local echo to a tool that works for
@@ -74,6 +75,8 @@ pub struct Metrics {
     hub_duration: HistogramVec,
     hub_connects: IntCounterVec,
     refusals: IntCounterVec,
+    sessions: IntGaugeVec,
+    sessions_busy: IntGaugeVec,
     /// Client connections open now.
     pub connections: IntGauge,
     /// Client connections accepted.
@@ -141,6 +144,16 @@ impl Metrics {
                 "Requests that the gateway answered itself, by reason.",
                 &["reason"],
             )?,
+            sessions: make.gauges(
+                "mcphub_sessions",
+                "Legacy sessions seen since the start that are not over, by the hub they are pinned to.",
+                &["hub"],
+            )?,
+            sessions_busy: make.gauges(
+                "mcphub_sessions_busy",
+                "Those of them with a request in flight; an open GET stream is none.",
+                &["hub"],
+            )?,
             connections: make.gauge("mcphub_connections", "Client connections open now.")?,
             connections_total: make.counter("mcphub_connections_total", "Client connections accepted.")?,
             in_flight: make
@@ -175,6 +188,13 @@ impl Metrics {
         }
     }
 
+    /// Says how many sessions a hub has; when the metrics are read, not when a session comes or goes.
+    pub fn show_sessions(&self, hub: &str, sessions: u64, busy: u64) {
+        let shown = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.sessions.with_label_values(&[hub]).set(shown(sessions));
+        self.sessions_busy.with_label_values(&[hub]).set(shown(busy));
+    }
+
     /// Counts a request answered.
     pub fn answered(&self, era: Era, status: u16) {
         let class = usize::from(status / 100).clamp(1, 5) - 1;
@@ -206,6 +226,12 @@ impl Maker<'_> {
 
     fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
         let made = IntCounter::new(name, help)?;
+        self.registry.register(Box::new(made.clone()))?;
+        Ok(made)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
+        let made = IntGaugeVec::new(Opts::new(name, help), labels)?;
         self.registry.register(Box::new(made.clone()))?;
         Ok(made)
     }

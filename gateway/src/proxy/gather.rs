@@ -4,11 +4,12 @@ use super::admission::Admitted;
 use super::parse::Message;
 use super::{Arrival, Site};
 use crate::clock;
+use crate::sessions::{Busy, Over};
 use crate::snapshot::Snapshot;
-use mcphub_http1::Known;
+use mcphub_http1::{Known, Method};
 use mcphub_mcp::{Failure, Scope};
 use mcphub_routing::{Era, HubIndex, PlaceIndex, Residency, ResidencyIndex};
-use mcphub_session::{Claims, SessionKey};
+use mcphub_session::{Claims, Opened, SessionKey};
 use std::net::IpAddr;
 
 /// What a choice is made from, and what an answer must respect.
@@ -37,6 +38,8 @@ pub(super) struct Session<'b> {
     pub(super) key: SessionKey,
     /// Its hub, unless that has left the configuration.
     pub(super) hub: Option<HubIndex>,
+    /// Counts the request in; an open GET stream does not count.
+    _busy: Option<Busy>,
 }
 
 /// Gathers it.
@@ -61,7 +64,7 @@ pub(super) fn gather<'b>(
     let session = match token {
         // A client that starts over must not be held to what it has given up; its old id is not sent on either.
         Some(_) if message.opens_session() => None,
-        Some(token) => Some(open(site, token, authorization, buffer)?),
+        Some(token) => Some(open(site, arrival, token, buffer)?),
         None => None,
     };
     let standing = snapshot.standing(client);
@@ -86,22 +89,33 @@ pub(super) fn gather<'b>(
 
 fn open<'b>(
     site: &Site<'_>,
+    arrival: &Arrival<'_>,
     token: &[u8],
-    authorization: Option<&[u8]>,
     buffer: &'b mut Vec<u8>,
 ) -> Result<Session<'b>, Failure<'static>> {
     let snapshot = site.snapshot;
-    match snapshot.sealer.open(token, authorization, clock::unix_seconds(), buffer) {
-        Ok(opened) if site.edge.ended.contains(&opened.session) => Err(Failure::SessionUnknown),
-        Ok(opened) => Ok(Session {
-            hub: snapshot.table.find(opened.claims.hub),
-            key: opened.session,
-            claims: opened.claims,
-        }),
-        Err(why) => {
+    let authorization = arrival.head.fields.get(Known::Authorization);
+    let opened =
+        snapshot.sealer.open(token, authorization, clock::unix_seconds(), buffer).map_err(|why| {
             tracing::debug!(%why, "session id refused");
-            Err(Failure::SessionUnknown)
-        }
+            Failure::SessionUnknown
+        })?;
+    let busy = sighted(site, arrival, &opened).map_err(|why| {
+        tracing::debug!(session = %opened.session, %why, "session refused");
+        Failure::SessionUnknown
+    })?;
+    let hub = snapshot.table.find(opened.claims.hub);
+    Ok(Session { hub, key: opened.session, claims: opened.claims, _busy: busy })
+}
+
+/// Tells that a session is in use.
+fn sighted(site: &Site<'_>, arrival: &Arrival<'_>, opened: &Opened<'_>) -> Result<Option<Busy>, Over> {
+    let sessions = &site.edge.sessions;
+    let (session, hub) = (&opened.session, opened.claims.hub);
+    let (now, idle_age) = (clock::since_start_at(arrival.at), site.snapshot.settings.session.idle_age);
+    match arrival.head.method {
+        Method::Get => sessions.touch(session, hub, now, idle_age).map(|()| None),
+        _ => sessions.enter(session, hub, now, idle_age).map(Some),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Pass a hub's answer on: at once where it is whole, as it comes where it is not.
 
+use super::admission::Endpoint;
 use super::exchange::{Client, Job, Unread, count, read_on};
 use super::{Trace, route, streams};
 use crate::clock;
@@ -33,6 +34,15 @@ impl Arrived<'_> {
     }
 }
 
+/// Whether a hub's answer says that the session of the request is over.
+fn ends_session(job: &Job<'_>, status: u16) -> bool {
+    match job.arrival.head.method {
+        Method::Delete if status < 300 => true,
+        // Below the endpoint, 404 may be said of something else.
+        _ => status == 404 && matches!(job.admitted.endpoint, Endpoint::Mcp { below: "" }),
+    }
+}
+
 /// How far an answer has been read.
 enum Held {
     Whole,
@@ -50,11 +60,10 @@ pub(super) async fn relay(job: &Job<'_>, mut arrived: Arrived<'_>, client: &mut 
         count(arrived.upstream, client.trace, HubOutcome::ServerError);
         return job.fail(client, &Failure::HubError { status }).await;
     }
-    if job.arrival.head.method == Method::Delete
-        && status < 300
-        && let Some(session) = &job.context.session
+    if let Some(session) = &job.context.session
+        && ends_session(job, status)
     {
-        job.edge.ended.insert(session.key);
+        job.edge.sessions.end(&session.key);
     }
     let opens = job.message.opens_session() && status < 300;
     let events = arrived.answer.head.is_event_stream();
@@ -255,8 +264,12 @@ fn seal(job: &Job<'_>, trace: &Trace, id: &[u8], body: &[u8]) -> Option<String> 
         init: InitParams::fitting(params),
     };
     let authorization = job.arrival.head.fields.get(Known::Authorization);
-    match job.snapshot.sealer.seal(&claims, authorization, clock::unix_seconds(), clock::nonce()) {
-        Ok(token) => Some(token),
+    let (sealer, nonce) = (&job.snapshot.sealer, clock::nonce());
+    match sealer.seal(&claims, authorization, clock::unix_seconds(), nonce) {
+        Ok(token) => {
+            job.edge.sessions.open(sealer.name(&nonce), hub.id, clock::since_start());
+            Some(token)
+        }
         Err(error) => {
             tracing::warn!(hub = %hub.id, %error, "a session could not be sealed");
             None

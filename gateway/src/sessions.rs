@@ -1,0 +1,379 @@
+//! Which sessions are here, on which hub, and which of them are over?
+//!
+//! A sealed id says which hub a session lives on, and stays authentic for as long as its key. What it cannot say is
+//! remembered here: that the session was seen, when it was last used, whether a request of it is in flight, and that
+//! it was ended. This memory is that of one process: it counts the sessions *seen since the start*, and is gone with a
+//! restart, after which it is up to the hub to say that it does not know a session.
+//!
+//! A request within a known session costs one lock for reading, shared with a 256th of the sessions, and one look-up;
+//! it allocates nothing.
+//!
+//! Owns: the counts per hub, idle age, the memory of sessions that are over. Does not know: what is in a token, how
+//! old it is, what a hub says.
+
+use crate::clock;
+use mcphub_routing::HubId;
+use mcphub_session::SessionKey;
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+/// Sessions known at a time, at some 100 bytes each. Beyond that, those that have not been used for longest are
+/// forgotten, a few at a time; one that comes back is seen for the first time again.
+pub const SESSIONS_MAX: usize = 1_000_000;
+
+/// Sessions remembered as over. The oldest is forgotten first; at ten endings a second that is after nearly three
+/// hours, when hubs have long forgotten it too.
+pub const OVER_MAX: usize = 100_000;
+
+/// Parts that are locked apart from each other. The first random byte of a key says which part it belongs to.
+const SHARDS: usize = 256;
+
+/// Of a part that is full, this share is forgotten at a time: finding the oldest means looking at all.
+const FORGOTTEN_AT_ONCE: usize = 16;
+
+/// The sessions that this process has seen.
+pub struct Sessions {
+    shards: Box<[Shard]>,
+    hubs: RwLock<BTreeMap<HubId, Arc<PinCount>>>,
+    live_max: usize,
+    over_max: usize,
+    /// Which part is swept next.
+    next: AtomicUsize,
+}
+
+/// How many sessions are pinned to a hub. One per hub id for the life of the process.
+#[derive(Debug, Default)]
+pub struct PinCount {
+    sessions: AtomicU64,
+    busy: AtomicU64,
+}
+
+impl PinCount {
+    /// Sessions seen since the start that are not over.
+    #[must_use]
+    pub fn sessions(&self) -> u64 {
+        self.sessions.load(Ordering::Relaxed)
+    }
+
+    /// Those of them with a request in flight; an open GET stream is none.
+    #[must_use]
+    pub fn busy(&self) -> u64 {
+        self.busy.load(Ordering::Relaxed)
+    }
+}
+
+/// Why a session cannot be used any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Over {
+    /// Its client ended it, its hub does not know it, or it had been idle for too long before.
+    #[error("the session was ended")]
+    Ended,
+    /// It has been idle for longer than the configuration allows.
+    #[error("the session has been idle for too long")]
+    Idle,
+}
+
+/// A request in flight within a session. The session's idle time begins when the last of them is dropped.
+#[derive(Debug)]
+pub struct Busy(Arc<Entry>);
+
+impl Busy {
+    fn new(entry: &Arc<Entry>) -> Self {
+        if entry.in_flight.fetch_add(1, Ordering::Relaxed) == 0 {
+            entry.pins.busy.fetch_add(1, Ordering::Relaxed);
+        }
+        Self(Arc::clone(entry))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.last_used.store(seconds(clock::since_start()), Ordering::Relaxed);
+        if self.0.in_flight.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.0.pins.busy.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    pins: Arc<PinCount>,
+    /// Whole seconds of [`clock::since_start`].
+    last_used: AtomicU32,
+    in_flight: AtomicU32,
+}
+
+impl Entry {
+    fn is_idle(&self, now: u32, idle_age: Duration) -> bool {
+        let idle = now.saturating_sub(self.last_used.load(Ordering::Relaxed));
+        u64::from(idle) > idle_age.as_secs() && self.in_flight.load(Ordering::Relaxed) == 0
+    }
+}
+
+/// A part of the sessions. On cache lines of its own: its lock is written to by everybody who reads.
+#[derive(Default)]
+#[repr(align(128))]
+struct Shard(RwLock<Part>);
+
+#[derive(Default)]
+struct Part {
+    live: HashMap<SessionKey, Arc<Entry>, ByNonce>,
+    over: HashSet<SessionKey, ByNonce>,
+    /// Those that are over, oldest first.
+    order: VecDeque<SessionKey>,
+}
+
+/// A key ends in 96 random bits that were authenticated before anybody looks it up: nobody can choose keys that
+/// collide, and nothing needs to be mixed.
+type ByNonce = BuildHasherDefault<NonceHasher>;
+
+#[derive(Default)]
+struct NonceHasher(u64);
+
+impl Hasher for NonceHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(last) = bytes.last_chunk() {
+            self.0 ^= u64::from_le_bytes(*last);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self::with_bounds(SESSIONS_MAX, OVER_MAX)
+    }
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.hubs().iter()).finish()
+    }
+}
+
+impl Sessions {
+    /// Room for so many sessions, and for so many that are over; both roughly, since the parts do not share room.
+    #[must_use]
+    pub fn with_bounds(live: usize, over: usize) -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Shard::default()).collect(),
+            hubs: RwLock::default(),
+            live_max: (live / SHARDS).max(1),
+            over_max: (over / SHARDS).max(1),
+            next: AtomicUsize::new(0),
+        }
+    }
+
+    /// The count of this hub's sessions, to be kept and read whenever it matters.
+    #[must_use]
+    pub fn pins_of(&self, hub: &HubId) -> Arc<PinCount> {
+        if let Some(pins) = self.hubs().get(hub) {
+            return Arc::clone(pins);
+        }
+        let mut hubs = self.hubs.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(hubs.entry(hub.clone()).or_default())
+    }
+
+    /// Every hub that was asked about or has had a session, with its count.
+    #[must_use]
+    pub fn pins(&self) -> Vec<(HubId, Arc<PinCount>)> {
+        self.hubs().iter().map(|(hub, pins)| (hub.clone(), Arc::clone(pins))).collect()
+    }
+
+    /// A session has been opened. `now` is a moment of [`clock::since_start`], here and below.
+    pub fn open(&self, session: SessionKey, hub: &HubId, now: Duration) {
+        let mut part = self.part_mut(&session);
+        self.insert(&mut part, session, self.pins_of(hub), seconds(now));
+    }
+
+    /// A request of a session has come; it is in flight until what is returned is dropped. A session that has not been
+    /// seen before becomes known, pinned to `hub`.
+    ///
+    /// # Errors
+    /// It is over.
+    pub fn enter(
+        &self,
+        session: &SessionKey,
+        hub: &str,
+        now: Duration,
+        idle_age: Duration,
+    ) -> Result<Busy, Over> {
+        self.with_entry(session, hub, now, idle_age, Busy::new)
+    }
+
+    /// A session was used, by what does not count as a request in flight.
+    ///
+    /// # Errors
+    /// It is over.
+    pub fn touch(
+        &self,
+        session: &SessionKey,
+        hub: &str,
+        now: Duration,
+        idle_age: Duration,
+    ) -> Result<(), Over> {
+        self.with_entry(session, hub, now, idle_age, |_| ())
+    }
+
+    /// A session is over. It stays so.
+    pub fn end(&self, session: &SessionKey) {
+        self.end_in(&mut self.part_mut(session), session);
+    }
+
+    /// Ends sessions that have been idle for too long, part by part, until all have been looked at or `budget` is
+    /// used up; the next sweep goes on from there. Says how many it ended.
+    pub fn sweep(&self, now: Duration, idle_age: Duration, budget: Duration) -> usize {
+        let (began, now) = (clock::instant(), seconds(now));
+        let mut ended = 0;
+        for _ in 0..SHARDS {
+            let shard = &self.shards[self.next.fetch_add(1, Ordering::Relaxed) % SHARDS];
+            let idle: Vec<SessionKey> = shard
+                .read()
+                .live
+                .iter()
+                .filter(|(_, entry)| entry.is_idle(now, idle_age))
+                .map(|(key, _)| *key)
+                .collect();
+            if !idle.is_empty() {
+                let mut part = shard.write();
+                for session in idle {
+                    // It may have been used in between.
+                    if part.live.get(&session).is_some_and(|entry| entry.is_idle(now, idle_age)) {
+                        self.end_in(&mut part, &session);
+                        ended += 1;
+                    }
+                }
+            }
+            if clock::instant().saturating_duration_since(began) >= budget {
+                break;
+            }
+        }
+        ended
+    }
+
+    fn with_entry<T>(
+        &self,
+        session: &SessionKey,
+        hub: &str,
+        now: Duration,
+        idle_age: Duration,
+        using: impl Fn(&Arc<Entry>) -> T,
+    ) -> Result<T, Over> {
+        let now = seconds(now);
+        let used = |entry: &Arc<Entry>| {
+            entry.last_used.store(now, Ordering::Relaxed);
+            using(entry)
+        };
+        if let Some(entry) = self.shard(session).read().live.get(session)
+            && !entry.is_idle(now, idle_age)
+        {
+            return Ok(used(entry));
+        }
+        // Not known, or over: what follows happens once in a session's life.
+        let pins = HubId::new(hub).map(|hub| self.pins_of(&hub)).unwrap_or_default();
+        let mut part = self.part_mut(session);
+        if part.over.contains(session) {
+            return Err(Over::Ended);
+        }
+        match part.live.get(session) {
+            Some(entry) if !entry.is_idle(now, idle_age) => return Ok(used(entry)),
+            Some(_) => {
+                self.end_in(&mut part, session);
+                return Err(Over::Idle);
+            }
+            None => {}
+        }
+        Ok(used(self.insert(&mut part, *session, pins, now)))
+    }
+
+    fn insert<'p>(
+        &self,
+        part: &'p mut Part,
+        session: SessionKey,
+        pins: Arc<PinCount>,
+        now: u32,
+    ) -> &'p Arc<Entry> {
+        if part.live.len() >= self.live_max {
+            part.forget_oldest((self.live_max / FORGOTTEN_AT_ONCE).max(1));
+        }
+        part.live.entry(session).or_insert_with(|| {
+            pins.sessions.fetch_add(1, Ordering::Relaxed);
+            Arc::new(Entry { pins, last_used: AtomicU32::new(now), in_flight: AtomicU32::new(0) })
+        })
+    }
+
+    fn end_in(&self, part: &mut Part, session: &SessionKey) {
+        if let Some(entry) = part.live.remove(session) {
+            entry.pins.sessions.fetch_sub(1, Ordering::Relaxed);
+        }
+        if part.over.insert(*session) {
+            part.order.push_back(*session);
+        }
+        if part.order.len() > self.over_max
+            && let Some(oldest) = part.order.pop_front()
+        {
+            part.over.remove(&oldest);
+        }
+    }
+
+    fn hubs(&self) -> RwLockReadGuard<'_, BTreeMap<HubId, Arc<PinCount>>> {
+        self.hubs.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shard(&self, session: &SessionKey) -> &Shard {
+        // Four bytes that name the sealing key, then the nonce.
+        &self.shards[usize::from(session.as_bytes()[4]) % SHARDS]
+    }
+
+    fn part_mut(&self, session: &SessionKey) -> RwLockWriteGuard<'_, Part> {
+        self.shard(session).write()
+    }
+}
+
+impl Shard {
+    fn read(&self) -> RwLockReadGuard<'_, Part> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Part> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Part {
+    /// Forgets the `count` sessions that have not been used for longest, busy ones last.
+    fn forget_oldest(&mut self, count: usize) {
+        let age = |entry: &Entry| {
+            (entry.in_flight.load(Ordering::Relaxed) > 0, entry.last_used.load(Ordering::Relaxed))
+        };
+        let mut ages: Vec<_> = self.live.values().map(|entry| age(entry)).collect();
+        let Some(last) = count.min(ages.len()).checked_sub(1) else { return };
+        let (older, &mut limit, _) = ages.select_nth_unstable(last);
+        // Of those that are just as old as the last to go, only some must.
+        let mut ties = count - older.iter().filter(|age| **age < limit).count();
+        self.live.retain(|_, entry| {
+            let age = age(entry);
+            let tied = age == limit && ties > 0;
+            ties -= usize::from(tied);
+            let goes = age < limit || tied;
+            if goes {
+                entry.pins.sessions.fetch_sub(1, Ordering::Relaxed);
+            }
+            !goes
+        });
+    }
+}
+
+fn seconds(moment: Duration) -> u32 {
+    u32::try_from(moment.as_secs()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests;
