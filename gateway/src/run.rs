@@ -12,6 +12,7 @@ use crate::observe::logging::{self, Format, LogQueue};
 use crate::observe::metrics::Metrics;
 use crate::sessions::Sessions;
 use crate::snapshot::Snapshot;
+use crate::store::Store;
 use crate::watch::{Timing, Watch};
 use anyhow::Context as _;
 use async_trait::async_trait;
@@ -31,6 +32,9 @@ use tokio::sync::oneshot;
 
 /// How long a successor waits to be given the listeners.
 const SUCCESSION_WAIT: Duration = Duration::from_secs(600);
+
+/// How long to wait for what was remembered. Reading ten thousand records takes a tenth of that.
+const STORE_WAIT: Duration = Duration::from_secs(2);
 
 /// Runs the gateway until it is told to stop.
 ///
@@ -57,6 +61,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let (inherited, ready) = if args.upgrade { take_over(&upgrade_socket)? } else { (activated()?, None) };
     let sockets = Sockets::open(&loaded, inherited)?;
 
+    let store = open_store(&loaded, &state)?;
     let (publisher, snapshots) = mcphub_routing::channel(first);
     let lifecycle = Lifecycle::default();
     let watch = Watch::start(loaded.files.iter().cloned(), Timing::default())
@@ -71,6 +76,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         sessions: Arc::clone(&sessions),
         log,
         watch,
+        store: store.clone(),
     };
     let (control, handle) = Control::new(parts);
     let edge = Arc::new(Edge::new(
@@ -93,6 +99,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         lifecycle: lifecycle.clone(),
         snapshots,
         upgrade_socket,
+        store,
         listeners: Arc::new(Mutex::new(kept)),
     };
     server.add_service(ControlService {
@@ -121,6 +128,20 @@ fn state_directory(loaded: &Loaded) -> PathBuf {
             std::env::temp_dir().join(format!("mcphub-edge-{}", loaded.settings.gateway.name))
         }
     }
+}
+
+/// What outlives this process, and what it said when the last one ended. An operator's drain must hold from the first
+/// request on, so it is waited for; but a file that cannot be had stops nobody.
+fn open_store(loaded: &Loaded, directory: &Path) -> anyhow::Result<Store> {
+    if !matches!(loaded.settings.state, StateSettings::Embedded { .. }) {
+        return Ok(Store::in_memory());
+    }
+    let store = Store::open(directory);
+    let waiting = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    if !waiting.block_on(store.loaded(STORE_WAIT)) {
+        tracing::warn!(condition = ?store.condition(), "starting without what was remembered");
+    }
+    Ok(store)
 }
 
 type Inherited = BTreeMap<String, OwnedFd>;

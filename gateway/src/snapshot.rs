@@ -1,13 +1,14 @@
 //! What does a request see of the world? One value, published whole.
 //!
 //! A [`Snapshot`] is a routing table together with everything that was laid out for it: places, upstreams, keys,
-//! listeners, settings. A request takes it once. What changes (a reload, a geographic database, later the control
-//! loop's plan) makes the next one, sharing with the last what stayed as it was.
+//! listeners, settings. A request takes it once. What changes (a reload, a geographic database, a plan of the control
+//! loop) makes the next one, sharing with the last what stayed as it was.
 
 use crate::keys::{self, KeyFileError};
 use crate::listen::client_addr::TrustedProxies;
 use crate::listen::tls::{self, CertificateError};
 use crate::observe::metrics::Metrics;
+use crate::probe::Prober;
 use crate::upstream::{TrustError, Upstream};
 use mcphub_conf::settings::{GeoDatabase, ListenerSettings, SessionBind, Settings};
 use mcphub_geo::{Coordinates, Database, HubSites, PlaceBook, ResidencyError, Standing};
@@ -21,7 +22,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Everything a request may ask for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Snapshot {
     /// Which accepted configuration this is, counted from 1.
     pub revision: u64,
@@ -30,16 +31,18 @@ pub struct Snapshot {
     /// The routing table.
     pub table: Arc<RoutingTable>,
     /// One for each hub of the table, in its order.
-    pub upstreams: Vec<Arc<Upstream>>,
+    pub upstreams: Arc<[Arc<Upstream>]>,
+    /// How each hub is asked whether it is well, in the table's order.
+    pub probers: Arc<[Arc<Prober>]>,
     /// One for each listener of the settings, in the order in which they were opened.
-    pub listeners: Vec<Listener>,
+    pub listeners: Arc<[Listener]>,
     /// Seals and opens session ids.
     pub sealer: Arc<Sealer>,
     /// What of a credential a session, or a habit, is bound to.
     pub bind: Bind,
     /// Where addresses are.
     pub geo: Arc<Database>,
-    places: PlaceBook,
+    places: Arc<PlaceBook>,
 }
 
 /// A listener's settings, ready for use.
@@ -113,6 +116,7 @@ impl Snapshot {
         let sealer = Arc::new(Sealer::new(keys, bind, settings.session.max_age));
         let listeners = listeners(&settings, previous)?;
         let upstreams = upstreams(&settings, previous, metrics)?;
+        let probers = probers(&settings, &upstreams)?;
         let generation = previous.map_or(Generation::FIRST, |snapshot| snapshot.table.generation().next());
         let places = PlaceBook::new(coordinates_of(&settings, &settings.gateway.location)?, geo.kind());
         let table = Arc::new(lay_out(&settings, &places, generation)?);
@@ -120,13 +124,38 @@ impl Snapshot {
             revision,
             settings: Arc::new(settings),
             table,
-            upstreams,
-            listeners,
+            upstreams: upstreams.into(),
+            probers,
+            listeners: listeners.into(),
             sealer,
             bind,
             geo,
-            places,
+            places: Arc::new(places),
         })
+    }
+
+    /// The same with another table: all that changes when a hub comes into another state.
+    #[must_use]
+    pub fn with_table(&self, table: RoutingTable) -> Self {
+        Self { table: Arc::new(table), ..self.clone() }
+    }
+
+    /// This snapshot, just laid out, as the successor of the one in force: hubs that stay keep their states and what was
+    /// learned of them, and it is the next generation.
+    #[must_use]
+    pub fn carrying_on(&self, present: &Self) -> Self {
+        let mut revision = self.table.revise().panic(present.table.panic());
+        for (hub, configured) in self.table.hubs().zip(&self.settings.hubs) {
+            let Some(before) = present.table.find(hub.id.as_str()) else { continue };
+            let same = |at: usize| self.upstreams.get(hub.index.get()).zip(present.upstreams.get(at));
+            let stays = same(before.get()).is_some_and(|(here, there)| Arc::ptr_eq(here, there));
+            let Some(before) = present.table.hub(before).filter(|_| stays) else { continue };
+            revision = revision.state(hub.index, before.state).health(hub.index, before.health);
+            if configured.eras.is_none() {
+                revision = revision.eras(hub.index, before.eras);
+            }
+        }
+        self.with_table(revision.build(present.table.generation().next()))
     }
 
     /// Where an address is.
@@ -203,6 +232,16 @@ fn upstreams(
         }
     };
     settings.hubs.iter().map(made).collect()
+}
+
+/// How these hubs are asked whether they are well.
+fn probers(settings: &Settings, upstreams: &[Arc<Upstream>]) -> Result<Arc<[Arc<Prober>]>, SnapshotError> {
+    let made = |(hub, upstream): (&mcphub_conf::settings::HubSettings, &Arc<Upstream>)| {
+        Prober::new(hub, &settings.health, upstream)
+            .map(Arc::new)
+            .map_err(|source| SnapshotError::Trust { hub: hub.id.to_string(), source })
+    };
+    settings.hubs.iter().zip(upstreams).map(made).collect()
 }
 
 /// The routing table of these settings, every hub in full service.

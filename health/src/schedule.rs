@@ -125,6 +125,13 @@ impl Schedule {
         self.hubs.get_mut(hub).map(|entry| &mut entry.ledger)
     }
 
+    /// Is there something to look into: did a request fail, a probe fail, or is one silent for too long?
+    pub fn is_doubted(&self, hub: &HubId, now: MonoTime) -> bool {
+        let doubted =
+            |entry: &Entry| entry.suspected.is_some() || entry.burst.is_some() || entry.ledger.doubtful(now);
+        self.hubs.get(hub).is_some_and(doubted)
+    }
+
     /// A request to this hub failed: look closer, unless that was just done.
     pub fn suspect(&mut self, hub: &HubId, now: MonoTime) {
         if let Some(entry) = self.hubs.get_mut(hub) {

@@ -16,6 +16,7 @@
 //! | [`envelope`] | legacy: request, notification, answer or batch; its id, method and target |
 //! | [`methods`] | may it be repeated, and what is it called in a metric |
 //! | [`sse`] | where an event ends, what is in it, whether it is *the* answer |
+//! | [`is_hub_error`] | does an answer speak of the hub rather than of the request |
 //! | [`reply`] | what the client is told when things go wrong |
 
 pub mod envelope;
@@ -26,11 +27,13 @@ pub mod methods;
 pub mod reply;
 pub mod sse;
 
+mod hub_error;
 mod json;
 
 pub use envelope::{Envelope, EnvelopeError, Kind, peek};
 pub use era::{EraDecision, ProtocolVersion, era};
 pub use headers::{HeaderFlaw, ModernHeaders};
+pub use hub_error::is_hub_error;
 pub use id::{Id, RawId};
 pub use methods::{Class, Repeat};
 pub use reply::{Answer, Asked, Failure, Scope, answer};

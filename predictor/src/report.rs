@@ -38,6 +38,13 @@ pub fn report(plan: &Plan, table: &RoutingTable) -> String {
     text
 }
 
+impl Plan {
+    /// Why a step is not taken, in words.
+    pub fn why_not(&self, declined: &Declined) -> String {
+        Why { objection: declined.objection, at: self.at }.to_string()
+    }
+}
+
 fn line(text: &mut String, what: fmt::Arguments<'_>) {
     // Writing to a string cannot fail.
     let _ = writeln!(text, "  {what}");

@@ -6,8 +6,10 @@
 use crate::raw_hub::RawHub;
 use crate::{Config, Gateway};
 
-/// Probes that open a connection and say nothing, every ten minutes: what a hub reads is what a client caused.
-pub const QUIET: &str = "[health]\nprobe = \"tcp\"\ninterval = \"10min\"\ntimeout = \"5s\"\n";
+/// Probes that open a connection and say nothing, every ten minutes, and no hub taken out: what a hub reads is what a
+/// client caused, whatever came of it before.
+pub const QUIET: &str =
+    "[health]\nprobe = \"tcp\"\ninterval = \"10min\"\ntimeout = \"5s\"\n[failover]\nautomatic = false\n";
 
 /// A configuration with one scripted hub, no trusted proxy and no probes that speak.
 pub fn plain_config(hub: &RawHub) -> Config {

@@ -11,6 +11,9 @@ use std::time::Duration;
 section! {
     /// How far the gateway goes when hubs fail.
     RawFailover {
+        /// Whether hubs that look bad are taken out and brought back by themselves. If not, only operators' wishes are
+        /// granted; hubs are watched and reported all the same.
+        automatic: At<bool> = default(true),
         /// The gateway never leaves fewer hubs than this in service by its own doing.
         min_serving_hubs: At<u32> = default(1).within(0, 1000),
         /// Largest share of the hubs that may be drained or ejected at once.
@@ -33,6 +36,7 @@ pub(super) fn lower(raw: &RawFailover, hubs: usize, site: &Site<'_>) -> Failover
         site.book.mistake(&floor.place, what, format!("write 0 to {hubs}"));
     }
     FailoverSettings {
+        automatic: raw.automatic.value,
         min_serving_hubs: floor.value,
         max_out: raw.max_out.value,
         drain_deadline: raw.drain_deadline.value,

@@ -70,6 +70,8 @@ pub enum Probe {
 /// `[failover]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailoverSettings {
+    /// Whether evidence leads to anything.
+    pub automatic: bool,
     /// Never fewer serving hubs than this by our own doing.
     pub min_serving_hubs: u32,
     /// Largest share of hubs drained or ejected at once.

@@ -152,11 +152,11 @@ fn status(edge: &Edge, snapshot: &Snapshot, status: &Status) -> serde_json::Valu
 
 async fn reload(edge: &Edge) -> Reply {
     match edge.control.reload().await {
-        Some(outcome @ (Reloaded::Swapped { .. } | Reloaded::Unchanged { .. })) => {
+        Ok(outcome @ (Reloaded::Swapped { .. } | Reloaded::Unchanged { .. })) => {
             Reply::json(200, &json!(outcome))
         }
-        Some(outcome @ Reloaded::NeedsRestart { .. }) => Reply::json(409, &json!(outcome)),
-        Some(outcome @ Reloaded::Refused { .. }) => Reply::json(422, &json!(outcome)),
-        None => Reply::error(503, "the gateway is stopping"),
+        Ok(outcome @ Reloaded::NeedsRestart { .. }) => Reply::json(409, &json!(outcome)),
+        Ok(outcome @ Reloaded::Refused { .. }) => Reply::json(422, &json!(outcome)),
+        Err(error) => Reply::error(503, &error.to_string()),
     }
 }

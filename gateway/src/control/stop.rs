@@ -11,6 +11,7 @@
 use super::lifecycle::Lifecycle;
 use crate::handover;
 use crate::snapshot::Snapshot;
+use crate::store::Store;
 use async_trait::async_trait;
 use mcphub_routing::Reader;
 use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
@@ -23,6 +24,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How long the requests that are cut short have for their last words.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long what is remembered may take to be written.
+const STORE_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a successor may take from getting the listeners to serving.
 const SUCCESSION: Duration = Duration::from_secs(60);
 
@@ -34,6 +37,8 @@ pub struct Stop {
     pub snapshots: Reader<Snapshot>,
     /// Where a successor waits.
     pub upgrade_socket: PathBuf,
+    /// What outlives us: the successor needs its file.
+    pub store: Store,
     /// Our listening sockets by name, to lend to a successor.
     pub listeners: Lendable,
 }
@@ -67,7 +72,10 @@ impl Stop {
         self.lendable().clear();
         let deadline = self.snapshots.load().settings.shutdown.deadline;
         tokio::select! {
-            () = self.lifecycle.drain(deadline, LAST_WORDS) => tracing::info!("stopped"),
+            () = self.lifecycle.drain(deadline, LAST_WORDS) => {
+                self.store.release(STORE_PATIENCE).await;
+                tracing::info!("stopped");
+            }
             _ = terminate.recv() => tracing::warn!("told twice: stopping at once"),
             _ = interrupt.recv() => tracing::warn!("told twice: stopping at once"),
         }
@@ -80,6 +88,9 @@ impl Stop {
     /// Lends the listeners to a successor. `true` once it serves.
     async fn hand_over(&self) -> bool {
         tracing::info!("SIGQUIT: looking for a successor");
+        if !self.store.release(STORE_PATIENCE).await {
+            tracing::warn!(condition = ?self.store.condition(), "the store was not written out in time");
+        }
         let (path, listeners) = (self.upgrade_socket.clone(), Arc::clone(&self.listeners));
         let handed = tokio::task::spawn_blocking(move || {
             let listeners = listeners.lock().unwrap_or_else(PoisonError::into_inner);
@@ -96,11 +107,13 @@ impl Stop {
                 true
             }
             Ok(Err(error)) => {
+                self.store.reclaim();
                 let error = format!("{:#}", anyhow::Error::from(error));
                 tracing::error!(error, "no hand-over; serving on");
                 false
             }
             Err(panicked) => {
+                self.store.reclaim();
                 tracing::error!(%panicked, "no hand-over; serving on");
                 false
             }

@@ -3,6 +3,8 @@
 //! Everything a request touches is resolved once, when a hub or the process starts: no label is looked up while a
 //! request waits.
 
+use super::control::ControlMetrics;
+use mcphub_health::Outcome;
 use mcphub_routing::Era;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
@@ -20,6 +22,8 @@ pub enum HubOutcome {
     Ok,
     /// An answer of 500 to 599.
     ServerError,
+    /// HTTP 200 with a JSON-RPC error that speaks of the hub.
+    RpcError,
     /// No connection.
     Unreachable,
     /// No answer in time.
@@ -31,8 +35,15 @@ pub enum HubOutcome {
 }
 
 impl HubOutcome {
-    const ALL: [Self; 6] =
-        [Self::Ok, Self::ServerError, Self::Unreachable, Self::Timeout, Self::Broken, Self::ClientLeft];
+    const ALL: [Self; 7] = [
+        Self::Ok,
+        Self::ServerError,
+        Self::RpcError,
+        Self::Unreachable,
+        Self::Timeout,
+        Self::Broken,
+        Self::ClientLeft,
+    ];
 
     /// The label's value, also the word in the access log.
     #[must_use]
@@ -40,11 +51,26 @@ impl HubOutcome {
         match self {
             Self::Ok => "ok",
             Self::ServerError => "server_error",
+            Self::RpcError => "rpc_error",
             Self::Unreachable => "unreachable",
             Self::Timeout => "timeout",
             Self::Broken => "broken",
             Self::ClientLeft => "client_left",
         }
+    }
+
+    /// What it says about the hub, if anything.
+    #[must_use]
+    pub fn told(self) -> Option<Outcome> {
+        Some(match self {
+            Self::Ok => Outcome::Ok,
+            Self::ServerError => Outcome::Http5xx,
+            Self::RpcError => Outcome::RpcTransportError,
+            Self::Unreachable => Outcome::ConnectError,
+            Self::Timeout => Outcome::Timeout,
+            Self::Broken => Outcome::Reset,
+            Self::ClientLeft => return None,
+        })
     }
 }
 
@@ -69,6 +95,8 @@ impl HubMetrics {
 #[derive(Debug, Clone)]
 pub struct Metrics {
     registry: Registry,
+    /// Those of the control loop.
+    pub control: ControlMetrics,
     /// By era (legacy, modern) and class of status (1xx to 5xx).
     requests: [[IntCounter; 5]; 2],
     hub_outcomes: IntCounterVec,
@@ -127,6 +155,7 @@ impl Metrics {
         )?;
         registry.register(Box::new(hub_duration.clone()))?;
         Ok(Self {
+            control: ControlMetrics::new(&registry)?,
             requests: [by_class("legacy"), by_class("modern")],
             hub_outcomes: make.counters(
                 "mcphub_hub_outcomes_total",

@@ -2,29 +2,40 @@
 //!
 //! When may a request be sent again?
 //!
-//! - It never reached a hub (no connection): always, to the next one, within the retry budget.
+//! - It never reached a hub (no connection): always, to the next one. The first such move is free, others fall under the
+//!   retry budget.
 //! - It was written, and the connection ended before a byte of the answer: only if its method is safe to repeat. Over
 //!   a connection that had been idle, the hub most likely closed it at that moment, so the same hub is asked once more.
+//! - Its hub answered with a 5xx: if its method is safe to repeat, and it belongs to no session, another hub is asked,
+//!   within the retry budget.
 //! - Otherwise never: the client is told in words that the outcome is unknown.
 
 use super::admission::Admitted;
+use super::budget::Counted;
 use super::gather::Context;
 use super::parse::Message;
+use super::wait::{self, Instead};
 use super::{Arrival, Trace, forward, relay, reply, route};
 use crate::clock;
-use crate::control::lifecycle::{Phase, PhaseWatch, reached};
+use crate::control::lifecycle::PhaseWatch;
 use crate::edge::Edge;
 use crate::http::Downstream;
 use crate::observe::metrics::HubOutcome;
 use crate::snapshot::Snapshot;
 use crate::upstream::{Answer, Hangup, InFlight, Link, Upstream, answer_limits};
 use bytes::Bytes;
+use mcphub_health::Outcome;
 use mcphub_http1::{Method, ResponseHead};
+use mcphub_mcp::reply::Fault;
 use mcphub_mcp::{Asked, Failure};
 use mcphub_routing::{Choice, Era, Excluded, HubIndex};
 use std::io;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::time::timeout;
+
+/// A client that leaves sooner without an answer has simply left; one that waited for so long makes us look closer.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// One request, read and understood, and all that forwarding it needs.
 pub(super) struct Job<'a> {
@@ -48,6 +59,7 @@ pub(super) struct Client<'a, 'd> {
 }
 
 /// Where one attempt ended.
+#[derive(Clone, Copy)]
 enum Attempt {
     /// The client has its answer, or is gone.
     Done,
@@ -55,59 +67,118 @@ enum Attempt {
     Unreached,
     /// It was sent, and no byte came back. `stale`: over a connection that had been idle.
     Lost { stale: bool },
+    /// The hub answered that it cannot.
+    Refused { status: u16 },
+}
+
+/// Where a request may go next.
+#[derive(Clone, Copy)]
+enum Next {
+    /// To the same hub, over a fresh connection.
+    Again,
+    /// To another hub. `instead`: the one that failed does nothing for it any more, so nothing is done twice.
+    Elsewhere { failure: Failure<'static>, instead: bool },
+    /// Nowhere: this is its answer.
+    Nowhere(Failure<'static>),
+}
+
+/// How far a request has come from hub to hub.
+struct Course<'a> {
+    excluded: Excluded,
+    turn: u64,
+    /// The hub to ask again, over a fresh connection.
+    again: Option<HubIndex>,
+    /// Why the last hub could not have it.
+    failure: Option<Failure<'static>>,
+    /// What is moved twice keeps its place under the budget until it is answered.
+    granted: Option<Counted<'a>>,
 }
 
 /// Forwards the request until it is answered.
 pub(super) async fn run(job: &Job<'_>, client: &mut Client<'_, '_>) {
-    let settings = &job.snapshot.settings.upstream;
-    let turn = job.edge.turn();
-    let mut excluded = Excluded::none();
-    let mut again = None;
-    let mut fresh = false;
-    // What is tried again keeps its place under the budget until it is answered.
-    let mut granted = None;
+    let mut course = Course {
+        excluded: Excluded::none(),
+        turn: job.edge.turn(),
+        again: None,
+        failure: None,
+        granted: None,
+    };
     loop {
-        let hub = match again.take().map_or_else(|| route::choose(job, excluded, turn), Choice::Keep) {
-            Choice::Keep(hub) | Choice::Place(hub) => hub,
-            // The hub that holds the session cannot have it, and what it holds is not to be had from another.
-            Choice::Move { .. } => return job.fail(client, &Failure::HubUnreachable).await,
-            Choice::Refuse(refusal) => {
-                tracing::debug!(%refusal, "no hub for a request");
-                let failure = route::failure_of(refusal, &job.snapshot.table);
-                return job.fail(client, &failure).await;
-            }
+        let fresh = course.again.is_some();
+        let hub = match course.choose(job) {
+            Ok(hub) => hub,
+            Err(failure) => return job.fail(client, &failure).await,
         };
-        if job.context.session.as_ref().is_some_and(|session| session.hub != Some(hub)) {
-            return job.fail(client, &Failure::HubUnreachable).await;
-        }
         client.trace.hub = Some(hub);
         client.trace.attempts += 1;
-        let failure = match attempt(job, hub, fresh, client).await {
-            Attempt::Done => return,
-            Attempt::Unreached => {
-                excluded.insert(hub);
-                Failure::HubUnreachable
-            }
-            Attempt::Lost { stale: true } if job.is_repeatable() && !fresh => {
-                again = Some(hub);
-                Failure::HubBroke
-            }
-            Attempt::Lost { .. } if job.is_repeatable() && job.context.session.is_none() => {
-                excluded.insert(hub);
-                Failure::HubBroke
-            }
-            Attempt::Lost { .. } => return job.fail(client, &Failure::HubBroke).await,
+        let ended = attempt(job, (hub, fresh), &course, client).await;
+        let denied = match job.next(ended, fresh) {
+            None => return,
+            Some(next) => course.go_on(job, hub, next, client.trace.attempts),
         };
-        fresh = again.is_some();
-        granted = granted.or_else(|| job.edge.budget.retry(settings.retry_budget, settings.retry_floor));
-        if granted.is_none() {
-            job.edge.metrics.retries_denied.inc();
-            return job.fail(client, &failure).await;
-        }
-        if client.trace.attempts >= settings.attempts {
+        if let Some(failure) = denied {
             return job.fail(client, &failure).await;
         }
         job.edge.metrics.retries.inc();
+    }
+}
+
+impl<'a> Course<'a> {
+    /// The next hub, or why there is none.
+    fn choose(&mut self, job: &Job<'_>) -> Result<HubIndex, Failure<'static>> {
+        let choice =
+            self.again.take().map_or_else(|| route::choose(job, self.excluded, self.turn), Choice::Keep);
+        let hub = match choice {
+            Choice::Keep(hub) | Choice::Place(hub) => hub,
+            // The hub that holds the session cannot have it, and what it holds is not to be had from another.
+            Choice::Move { .. } => return Err(Failure::HubUnreachable),
+            Choice::Refuse(refusal) => {
+                tracing::debug!(%refusal, "no hub for a request");
+                let failure = route::failure_of(refusal, &job.snapshot.table);
+                return Err(self.failure.take().unwrap_or(failure));
+            }
+        };
+        let elsewhere = job.context.session.as_ref().is_some_and(|session| session.hub != Some(hub));
+        if elsewhere { Err(Failure::HubUnreachable) } else { Ok(hub) }
+    }
+
+    /// Goes on after this hub, unless there is something against it: then with this answer.
+    fn go_on(&mut self, job: &Job<'a>, hub: HubIndex, next: Next, attempts: u32) -> Option<Failure<'static>> {
+        let settings = &job.snapshot.settings.upstream;
+        let spent = attempts >= settings.attempts;
+        let (failure, instead) = match next {
+            Next::Nowhere(failure) => return Some(failure),
+            Next::Again if spent => return Some(Failure::HubBroke),
+            Next::Again => {
+                self.again = Some(hub);
+                return None;
+            }
+            Next::Elsewhere { failure, .. } if spent => return Some(failure),
+            Next::Elsewhere { failure, instead } => (failure, instead),
+        };
+        // The first move away from a hub that is lost asks of the fleet what that hub would have done, and no more. What
+        // goes on failing, or may only find the others as busy, multiplies, and is held to the budget.
+        let free = instead && self.failure.is_none();
+        if !free && self.granted.is_none() {
+            self.granted = job.edge.budget.retry(settings.retry_budget, settings.retry_floor);
+            if self.granted.is_none() {
+                job.edge.metrics.retries_denied.inc();
+                return Some(failure);
+            }
+        }
+        self.excluded.insert(hub);
+        self.failure = Some(failure);
+        if let Some(upstream) = job.snapshot.upstreams.get(hub.get()) {
+            upstream.moved_one();
+        }
+        None
+    }
+
+    /// Could another hub have the request of this one?
+    fn has_more(&self, job: &Job<'_>, hub: HubIndex) -> bool {
+        let mut excluded = self.excluded;
+        excluded.insert(hub);
+        matches!(route::choose(job, excluded, self.turn), Choice::Keep(_) | Choice::Place(_))
     }
 }
 
@@ -115,6 +186,10 @@ impl Job<'_> {
     /// Answers a failure in the shape that fits this request.
     pub(super) async fn fail(&self, client: &mut Client<'_, '_>, failure: &Failure<'_>) {
         client.trace.refused(failure);
+        let hub = client.trace.hub.filter(|_| failure.fault() == Fault::Fleet);
+        if let Some(upstream) = hub.and_then(|hub| self.snapshot.upstreams.get(hub.get())) {
+            upstream.failed_one();
+        }
         let answer = self.with_asked(|asked| mcphub_mcp::answer(failure, self.context.scope, asked));
         reply::send(client.down, client.trace, &answer).await;
     }
@@ -122,6 +197,24 @@ impl Job<'_> {
     /// Hands out whose answer a failure is.
     pub(super) fn with_asked<T>(&self, use_asked: impl FnOnce(Asked<'_>) -> T) -> T {
         self.message.with_asked(self.body, self.snapshot.settings.limits.json_depth, use_asked)
+    }
+
+    /// Where it goes after an attempt; `None`: it has its answer.
+    fn next(&self, ended: Attempt, fresh: bool) -> Option<Next> {
+        let elsewhere = |failure, instead| Next::Elsewhere { failure, instead };
+        Some(match ended {
+            Attempt::Done => return None,
+            Attempt::Unreached => elsewhere(Failure::HubUnreachable, true),
+            Attempt::Lost { stale: true } if self.is_repeatable() && !fresh => Next::Again,
+            Attempt::Lost { .. } if self.may_go_elsewhere() => elsewhere(Failure::HubBroke, true),
+            Attempt::Lost { .. } => Next::Nowhere(Failure::HubBroke),
+            Attempt::Refused { status } => elsewhere(Failure::HubError { status }, false),
+        })
+    }
+
+    /// Whether another hub may be asked though this one has been.
+    fn may_go_elsewhere(&self) -> bool {
+        self.is_repeatable() && self.context.session.is_none()
     }
 
     /// Whether it may be sent twice.
@@ -140,81 +233,144 @@ impl Job<'_> {
     }
 }
 
-async fn attempt(job: &Job<'_>, hub: HubIndex, fresh: bool, client: &mut Client<'_, '_>) -> Attempt {
+async fn attempt(
+    job: &Job<'_>,
+    (hub, fresh): (HubIndex, bool),
+    course: &Course<'_>,
+    client: &mut Client<'_, '_>,
+) -> Attempt {
     let Some(upstream) = job.snapshot.upstreams.get(hub.get()) else { return Attempt::Unreached };
     let settings = &job.snapshot.settings;
     let guard = upstream.enter();
     let idle = if fresh { None } else { upstream.idle(job.arrival.at) };
     let mut link = match idle {
         Some(link) => link,
-        None => match connect(job, upstream).await {
+        None => match connect(job, upstream, client.trace).await {
             Ok(link) => link,
             Err(error) => {
                 tracing::debug!(hub = %upstream.url, %error, "no connection");
-                count(upstream, client.trace, HubOutcome::Unreachable);
+                count(job, upstream, client.trace, HubOutcome::Unreachable);
                 return Attempt::Unreached;
             }
         },
     };
     let head = forward::head(job, upstream);
+    let sent = clock::instant();
+    client.trace.sent_at = Some(sent);
     let written = link.wire.write(&[&head, job.body], settings.limits.write_deadline).await;
     if let Err(error) = written {
         // Some of it may have arrived, and a hub may act on what it has.
-        return lost(upstream, client.trace, link.reused, &error);
+        return lost(job, upstream, client.trace, link.reused, &error);
     }
-    let limits = answer_limits(&settings.limits);
-    tokio::select! {
-        biased;
-        answer = timeout(settings.upstream.answer_deadline, Answer::head(&mut link, &limits)) => match answer {
-            Ok(Ok(head)) => {
-                client.trace.answered_at = Some(clock::instant());
-                let arrived = relay::Arrived { upstream, guard, answer: Answer::new(head, link) };
-                relay::relay(job, arrived, client).await;
-                Attempt::Done
-            }
-            Ok(Err(Hangup::Lost(error))) => lost(upstream, client.trace, link.reused && link.is_untouched(), &error),
-            Ok(Err(Hangup::Malformed(refusal))) => {
-                tracing::warn!(hub = %upstream.url, %refusal, "malformed answer");
-                count(upstream, client.trace, HubOutcome::Broken);
-                job.fail(client, &Failure::HubGarbled).await;
-                Attempt::Done
-            }
-            Err(_) => {
-                count(upstream, client.trace, HubOutcome::Timeout);
-                job.fail(client, &Failure::HubTimeout).await;
-                Attempt::Done
-            }
-        },
-        () = client.down.left() => {
-            count(upstream, client.trace, HubOutcome::ClientLeft);
-            client.trace.left();
+    match wait::for_head(job, upstream, &mut link, sent, client).await {
+        Ok(head) if head.status >= 500 && job.may_go_elsewhere() && course.has_more(job, hub) => {
+            count(job, upstream, client.trace, HubOutcome::ServerError);
+            Attempt::Refused { status: head.status }
+        }
+        Ok(head) => {
+            client.trace.answered_at = Some(clock::instant());
+            let arrived = relay::Arrived { upstream, guard, answer: Answer::new(head, link) };
+            relay::relay(job, arrived, client).await;
+            Attempt::Done
+        }
+        Err(Instead::Hangup(Hangup::Lost(error))) => {
+            lost(job, upstream, client.trace, link.reused && link.is_untouched(), &error)
+        }
+        Err(Instead::Hangup(Hangup::Malformed(refusal))) => {
+            tracing::warn!(hub = %upstream.url, %refusal, "malformed answer");
+            count(job, upstream, client.trace, HubOutcome::Broken);
+            job.fail(client, &Failure::HubGarbled).await;
+            Attempt::Done
+        }
+        Err(Instead::Late) => {
+            count(job, upstream, client.trace, HubOutcome::Timeout);
+            job.fail(client, &Failure::HubTimeout).await;
+            Attempt::Done
+        }
+        Err(Instead::Left) => {
+            left(job, upstream, client.trace, sent);
             if !job.leaving_cancels() {
                 read_on(job, Arc::clone(upstream), guard, Unread::Head(link));
             }
             Attempt::Done
         }
-        () = reached(client.phase, Phase::Ending) => {
+        Err(Instead::Ending) => {
             job.fail(client, &Failure::ShuttingDown).await;
+            Attempt::Done
+        }
+        Err(Instead::GivenUp) if link.is_untouched() => {
+            tracing::debug!(hub = %upstream.url, "the hub was given up");
+            count(job, upstream, client.trace, HubOutcome::Timeout);
+            Attempt::Lost { stale: false }
+        }
+        Err(Instead::GivenUp) => {
+            count(job, upstream, client.trace, HubOutcome::Timeout);
+            job.fail(client, &Failure::HubBroke).await;
             Attempt::Done
         }
     }
 }
 
-async fn connect(job: &Job<'_>, upstream: &Upstream) -> io::Result<Link> {
+async fn connect(job: &Job<'_>, upstream: &Upstream, trace: &mut Trace) -> io::Result<Link> {
     upstream.metrics.connects.inc();
-    upstream.connect(job.snapshot.settings.upstream.connect_deadline).await
+    let begun = clock::instant();
+    trace.sent_at = Some(begun);
+    let link = upstream.connect(job.snapshot.settings.upstream.connect_deadline).await;
+    trace.connect = Some(clock::instant().saturating_duration_since(begun));
+    link
 }
 
-fn lost(upstream: &Upstream, trace: &mut Trace, stale: bool, error: &io::Error) -> Attempt {
+fn lost(job: &Job<'_>, upstream: &Upstream, trace: &mut Trace, stale: bool, error: &io::Error) -> Attempt {
     tracing::debug!(hub = %upstream.url, %error, stale, "the hub went away");
-    count(upstream, trace, HubOutcome::Broken);
+    if stale && job.is_repeatable() {
+        // Hubs may close what is idle. The second try, over a fresh connection, tells what to think of it.
+        tally(upstream, trace, HubOutcome::Broken);
+        suspect(job, upstream);
+    } else {
+        count(job, upstream, trace, HubOutcome::Broken);
+    }
     Attempt::Lost { stale }
 }
 
+/// The client left before a byte of the answer. Perhaps it had waited for long.
+fn left(job: &Job<'_>, upstream: &Upstream, trace: &mut Trace, sent: Instant) {
+    count(job, upstream, trace, HubOutcome::ClientLeft);
+    trace.left();
+    if clock::instant().saturating_duration_since(sent) >= PATIENCE {
+        suspect(job, upstream);
+    }
+}
+
+/// Has the hub probed soon, though nothing counts against it.
+pub(super) fn suspect(job: &Job<'_>, upstream: &Upstream) {
+    if upstream.suspect() {
+        job.edge.control.nudge();
+    }
+}
+
 /// Counts how one attempt went; another may follow.
-pub(super) fn count(upstream: &Upstream, trace: &mut Trace, outcome: HubOutcome) {
+pub(super) fn count(job: &Job<'_>, upstream: &Upstream, trace: &mut Trace, outcome: HubOutcome) {
+    tally(upstream, trace, outcome);
+    if let Some(outcome) = outcome.told() {
+        note(job, upstream, trace, outcome);
+    }
+}
+
+/// Counts it, and leaves it to the caller what it says about the hub.
+pub(super) fn tally(upstream: &Upstream, trace: &mut Trace, outcome: HubOutcome) {
     upstream.metrics.count(outcome);
     trace.outcome = Some(outcome);
+}
+
+/// Notes for the hub's health what came of an attempt.
+pub(super) fn note(job: &Job<'_>, upstream: &Upstream, trace: &mut Trace, outcome: Outcome) {
+    let Some(sent) = trace.sent_at else { return };
+    // What is answered was so when its head came; the rest depends on the client as well.
+    let answered = trace.answered_at.filter(|_| !outcome.is_failure());
+    let at = answered.unwrap_or_else(clock::instant);
+    if upstream.note(outcome, sent, at, trace.connect.take()) {
+        job.edge.control.nudge();
+    }
 }
 
 /// What is still to be read of an answer that nobody waits for.

@@ -8,6 +8,7 @@
 //! | [`gather`] | who asks, from where, within which session |
 //! | [`route`] | to which hub, and where next if it cannot be reached |
 //! | [`exchange`] | write the request, wait for the answer, answer failures in words |
+//! | [`wait`] | how long an answer is waited for |
 //! | [`relay`] | pass the answer on, whole or as it comes |
 //! | [`outcome`] | count it and write it down |
 
@@ -22,6 +23,7 @@ mod relay;
 mod reply;
 mod route;
 mod streams;
+mod wait;
 
 pub use outcome::Trace;
 pub use reply::{lines as lines_of, refusal_of};

@@ -10,7 +10,7 @@ use crate::snapshot::Snapshot;
 use mcphub_mcp::Failure;
 use mcphub_routing::{Era, HubIndex, PlaceIndex};
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What has become known of a request on its way.
 #[derive(Debug)]
@@ -33,6 +33,10 @@ pub struct Trace {
     pub attempts: u32,
     /// The status the client got; 0 where it left before.
     pub status: u16,
+    /// When it was last sent to a hub.
+    pub sent_at: Option<Instant>,
+    /// What opening a connection for it took, where one had to be opened.
+    pub connect: Option<Duration>,
     /// When the hub's answer began.
     pub answered_at: Option<Instant>,
     /// How the exchange with the hub went.
@@ -57,6 +61,8 @@ impl Trace {
             hub: None,
             attempts: 0,
             status: 0,
+            sent_at: None,
+            connect: None,
             answered_at: None,
             outcome: None,
             failure: None,

@@ -57,7 +57,7 @@ pub(super) async fn relay(job: &Job<'_>, mut arrived: Arrived<'_>, client: &mut 
     let in_band = status >= 500 && job.context.session.is_some() && job.arrival.head.method == Method::Post;
     if in_band {
         // Clients end their whole session on a 5xx; the request alone has failed.
-        count(arrived.upstream, client.trace, HubOutcome::ServerError);
+        count(job, arrived.upstream, client.trace, HubOutcome::ServerError);
         return job.fail(client, &Failure::HubError { status }).await;
     }
     if let Some(session) = &job.context.session
@@ -72,7 +72,7 @@ pub(super) async fn relay(job: &Job<'_>, mut arrived: Arrived<'_>, client: &mut 
         let until = if opens { Until::Answer } else { Until::End };
         match hold(job, &mut arrived.answer, &mut held, until, client).await {
             Held::Whole => {
-                count(arrived.upstream, client.trace, outcome_of(status));
+                count(job, arrived.upstream, client.trace, outcome_of(status, &held));
                 let lines = lines(job, client.trace, &arrived.answer, opens.then_some(&held[..]));
                 client.trace.answered(status);
                 client.trace.bytes = held.len() as u64;
@@ -82,7 +82,7 @@ pub(super) async fn relay(job: &Job<'_>, mut arrived: Arrived<'_>, client: &mut 
             Held::Begun => {}
             Held::Hangup(error) => {
                 tracing::debug!(hub = %arrived.upstream.url, %error, "the hub went away within its answer");
-                count(arrived.upstream, client.trace, HubOutcome::Broken);
+                count(job, arrived.upstream, client.trace, HubOutcome::Broken);
                 let failure = match error {
                     Hangup::Lost(_) => Failure::HubBroke,
                     Hangup::Malformed(_) => Failure::HubGarbled,
@@ -189,13 +189,13 @@ async fn pass_on(
                 }
             }
             Ok(Ok(None)) => {
-                count(arrived.upstream, client.trace, outcome_of(status));
+                count(job, arrived.upstream, client.trace, outcome_of(status, &[]));
                 let _ = client.down.end().await;
                 return arrived.release(job);
             }
             Ok(Err(_)) | Err(_) => {
                 // Half a JSON body cannot be mended with words; the client must see that it is cut.
-                count(arrived.upstream, client.trace, HubOutcome::Broken);
+                count(job, arrived.upstream, client.trace, HubOutcome::Broken);
                 client.trace.refused(&Failure::HubBroke);
                 return client.down.abandon();
             }
@@ -203,13 +203,18 @@ async fn pass_on(
     }
 }
 
-fn outcome_of(status: u16) -> HubOutcome {
-    if status >= 500 { HubOutcome::ServerError } else { HubOutcome::Ok }
+/// What an answer with this body comes to.
+fn outcome_of(status: u16, body: &[u8]) -> HubOutcome {
+    match status {
+        500.. => HubOutcome::ServerError,
+        200 if mcphub_mcp::is_hub_error(body) => HubOutcome::RpcError,
+        _ => HubOutcome::Ok,
+    }
 }
 
 /// The client has gone.
 pub(super) fn leave(job: &Job<'_>, arrived: Arrived<'_>, trace: &mut Trace) {
-    count(arrived.upstream, trace, HubOutcome::ClientLeft);
+    count(job, arrived.upstream, trace, HubOutcome::ClientLeft);
     trace.left();
     if !job.leaving_cancels() {
         read_on(job, Arc::clone(arrived.upstream), arrived.guard, Unread::Body(Box::new(arrived.answer)));

@@ -1,6 +1,6 @@
 //! Event streams: only whole events go out, silence is filled with comments, and every end is said in words.
 
-use super::exchange::{Client, Job, count, is_standing_stream};
+use super::exchange::{Client, Job, count, is_standing_stream, note, suspect, tally};
 use super::relay::{Arrived, leave};
 use crate::clock;
 use crate::control::lifecycle::{Phase, reached};
@@ -8,6 +8,7 @@ use crate::http::Downstream;
 use crate::observe::metrics::HubOutcome;
 use crate::upstream::Hangup;
 use bytes::BytesMut;
+use mcphub_health::Outcome;
 use mcphub_http1::{FieldLines, Framing, Method};
 use mcphub_mcp::sse::{Event, KEEP_ALIVE, events, write_event, write_retry};
 use mcphub_mcp::{Asked, EventSplitter, Failure, sse};
@@ -65,6 +66,8 @@ pub(super) async fn relay(
     if let Heard::All = stream.collect(&mut arrived) {
         return stream.at_once(job, arrived, lines, client).await;
     }
+    // The hub has answered; how long its stream then lasts says nothing about it.
+    note(job, arrived.upstream, client.trace, Outcome::Ok);
     job.edge.metrics.streams.inc();
     let status = arrived.answer.head.status;
     let end = if client.down.begin(status, lines, Framing::Chunked).is_err() {
@@ -76,17 +79,27 @@ pub(super) async fn relay(
     match end {
         End::Left => leave(job, arrived, client.trace),
         End::Hub => {
-            count(arrived.upstream, client.trace, HubOutcome::Ok);
+            tally(arrived.upstream, client.trace, stream.outcome());
+            if stream.outcome() == HubOutcome::RpcError {
+                note(job, arrived.upstream, client.trace, Outcome::RpcTransportError);
+            }
             let _ = stream.close(job, &Failure::HubBroke, false, client.down).await;
             arrived.release(job);
         }
         End::Broken => {
-            count(arrived.upstream, client.trace, HubOutcome::Broken);
+            tally(arrived.upstream, client.trace, HubOutcome::Broken);
+            if is_standing_stream(job, &arrived.answer.head) {
+                // Middleboxes cut what stands open for long. A closer look tells what to think of it.
+                suspect(job, arrived.upstream);
+            } else {
+                arrived.upstream.failed_one();
+                note(job, arrived.upstream, client.trace, Outcome::Reset);
+            }
             client.trace.refused(&Failure::HubBroke);
             let _ = stream.close(job, &Failure::HubBroke, true, client.down).await;
         }
         End::Stopping => {
-            count(arrived.upstream, client.trace, HubOutcome::Ok);
+            tally(arrived.upstream, client.trace, HubOutcome::Ok);
             let _ = stream.close(job, &Failure::ShuttingDown, true, client.down).await;
         }
     }
@@ -109,11 +122,19 @@ impl Stream {
         client.trace.bytes = out.len() as u64;
         let _ = client.down.answer(arrived.answer.head.status, lines, &out).await;
         if torn {
-            count(arrived.upstream, client.trace, HubOutcome::Broken);
+            arrived.upstream.failed_one();
+            count(job, arrived.upstream, client.trace, HubOutcome::Broken);
             return client.trace.refused(&Failure::HubBroke);
         }
-        count(arrived.upstream, client.trace, HubOutcome::Ok);
+        count(job, arrived.upstream, client.trace, self.outcome());
         arrived.release(job);
+    }
+
+    /// What a stream that its hub ended properly comes to, by its last event.
+    fn outcome(&self) -> HubOutcome {
+        let told = memchr::memmem::find(&self.last, b"\"error\"").and_then(|_| Event::parse(&self.last).data);
+        let failed = told.is_some_and(|data| mcphub_mcp::is_hub_error(&data));
+        if failed { HubOutcome::RpcError } else { HubOutcome::Ok }
     }
 
     async fn run(&mut self, job: &Job<'_>, arrived: &mut Arrived<'_>, client: &mut Client<'_, '_>) -> End {

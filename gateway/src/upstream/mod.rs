@@ -7,10 +7,12 @@
 //! try another one.
 
 mod answer;
+mod impact;
 mod pool;
 mod reach;
 
 pub use answer::{Answer, Hangup};
+pub use impact::Impact;
 pub use reach::TrustError;
 pub(crate) use reach::{Reach, trusting};
 
@@ -18,6 +20,7 @@ use crate::net::Wire;
 use crate::observe::metrics::HubMetrics;
 use bytes::BytesMut;
 use mcphub_conf::settings::{HubSettings, HubUrl, LimitSettings, UpstreamSettings};
+use mcphub_health::Recorder;
 use mcphub_http1::HeadLimits;
 use mcphub_http1::request::HeadScan;
 use pool::Pool;
@@ -26,6 +29,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// One hub, as this process reaches it.
 #[derive(Debug)]
@@ -36,6 +40,10 @@ pub struct Upstream {
     pub authority: String,
     /// Its counters, resolved once.
     pub metrics: HubMetrics,
+    /// What came of the requests to it.
+    pub recorder: Recorder,
+    costs: impact::Costs,
+    given_up: watch::Sender<Option<Instant>>,
     ca_file: Option<PathBuf>,
     reach: Arc<Reach>,
     pool: Pool,
@@ -52,6 +60,9 @@ impl Upstream {
             url: hub.url.clone(),
             authority: hub.url.authority(),
             metrics,
+            recorder: Recorder::default(),
+            costs: impact::Costs::default(),
+            given_up: watch::Sender::new(None),
             ca_file: hub.ca_file.clone(),
             reach: Arc::new(Reach::new(&hub.url, hub.ca_file.as_deref())?),
             pool: Pool::default(),
@@ -69,6 +80,19 @@ impl Upstream {
     #[must_use]
     pub fn in_flight(&self) -> u32 {
         self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// The hub answers nothing and was taken out of service: who still waits for it need not.
+    pub fn give_up(&self, now: Instant) {
+        self.given_up.send_replace(Some(now));
+    }
+
+    /// Waits until the hub is given up later than `sent`; for ever if it never is. Cancel-safe.
+    pub async fn given_up_since(&self, sent: Instant) {
+        let mut given_up = self.given_up.subscribe();
+        if given_up.wait_for(|at| at.is_some_and(|at| at >= sent)).await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Counts a request in for as long as the guard lives.

@@ -1,0 +1,262 @@
+//! What is known about every hub, and what was decided about it? The control loop without sockets, files and clock.
+
+use super::journal::Journal;
+use super::view::{EvidenceView, HubView, StateView, WishView, health_of};
+use crate::clock::Rfc3339;
+use crate::probe::Scraped;
+use crate::sessions::{PinCount, Sessions};
+use crate::snapshot::Snapshot;
+use crate::store::{Store, WishRecord};
+use crate::upstream::Upstream;
+use mcphub_health::{Evidence, Outcome, ProbeOrder, Schedule};
+use mcphub_predictor::{Inputs, Memory, Plan, Policy, Wish};
+use mcphub_routing::{Era, EraSet, Hub, HubId, MonoTime, RoutingTable};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// Whose evidence is gathered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Every hub's: on each tick.
+    All,
+    /// That of hubs that something is odd about, at once.
+    Doubted,
+}
+
+/// What the control task knows of the hubs.
+pub(super) struct Fleet {
+    /// When they are probed, and what came of it.
+    pub(super) schedule: Schedule,
+    /// What decisions are drawn from.
+    pub(super) inputs: Inputs,
+    /// How they are drawn.
+    pub(super) policy: Policy,
+    /// Which hubs went out of service, and what became of it.
+    pub(super) journal: Journal,
+    watched: BTreeMap<HubId, Watched>,
+    sessions: Arc<Sessions>,
+    wishes: BTreeMap<HubId, WishRecord>,
+    began: MonoTime,
+}
+
+/// One hub, as far as a table has no room for it.
+struct Watched {
+    upstream: Arc<Upstream>,
+    pins: Arc<PinCount>,
+    /// The configured eras, which no probe may change.
+    eras: Option<EraSet>,
+    /// When its metrics are read next.
+    scrape_at: MonoTime,
+    /// Why it is in its state.
+    reason: Option<String>,
+    probe_error: Option<String>,
+}
+
+impl Fleet {
+    /// Nothing is known yet. `seed` keeps the probes of several gateways apart.
+    pub(super) fn new(seed: u64, store: &Store, sessions: &Arc<Sessions>, now: MonoTime) -> Self {
+        let mut fleet = Self {
+            schedule: Schedule::new(seed),
+            inputs: Inputs::default(),
+            policy: Policy::default(),
+            journal: Journal::new(store.clone()),
+            watched: BTreeMap::new(),
+            sessions: Arc::clone(sessions),
+            wishes: BTreeMap::new(),
+            began: now,
+        };
+        fleet.adopt_wishes(store.wishes());
+        fleet
+    }
+
+    /// Takes over what the operator wanted before.
+    pub(super) fn adopt_wishes(&mut self, wishes: BTreeMap<HubId, WishRecord>) {
+        self.inputs.wishes = wishes.iter().map(|(hub, record)| (hub.clone(), record.wish)).collect();
+        self.wishes = wishes;
+    }
+
+    /// Takes what the operator wants now.
+    pub(super) fn wish(&mut self, hub: &HubId, record: Option<WishRecord>) {
+        match record.filter(|record| record.wish != Wish::default()) {
+            Some(record) => {
+                self.inputs.wishes.insert(hub.clone(), record.wish);
+                self.wishes.insert(hub.clone(), record);
+            }
+            None => {
+                self.inputs.wishes.remove(hub);
+                self.wishes.remove(hub);
+            }
+        }
+    }
+
+    /// What the operator wants of this hub.
+    pub(super) fn wish_of(&self, hub: &HubId) -> Wish {
+        self.inputs.wishes.get(hub).copied().unwrap_or_default()
+    }
+
+    /// Follows a snapshot to its hubs: new ones are watched from now on, those that are gone are forgotten. A hub that
+    /// has another address is another hub.
+    pub(super) fn follow(&mut self, snapshot: &Snapshot, now: MonoTime) {
+        let settings = &snapshot.settings;
+        self.policy = super::policy::of(settings);
+        let probes = super::policy::probes(&settings.health);
+        let stays = |id: &HubId, watched: &Watched| {
+            snapshot
+                .table
+                .find(id.as_str())
+                .and_then(|index| snapshot.upstreams.get(index.get()))
+                .is_some_and(|upstream| Arc::ptr_eq(upstream, &watched.upstream))
+        };
+        let gone: Vec<HubId> = self
+            .watched
+            .iter()
+            .filter(|(id, watched)| !stays(id, watched))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for hub in gone {
+            self.watched.remove(&hub);
+            self.schedule.remove(&hub);
+            self.inputs.evidence.remove(&hub);
+            self.inputs.pins.remove(&hub);
+            self.inputs.memory.hubs.remove(&hub);
+            self.journal.forget(&hub, "it left the configuration, or moved to another address");
+        }
+        for (hub, upstream) in settings.hubs.iter().zip(snapshot.upstreams.iter()) {
+            self.schedule.add(hub.id.clone(), probes, now);
+            let fresh = || Watched {
+                upstream: Arc::clone(upstream),
+                pins: self.sessions.pins_of(&hub.id),
+                eras: None,
+                scrape_at: now,
+                reason: None,
+                probe_error: None,
+            };
+            self.watched.entry(hub.id.clone()).or_insert_with(fresh).eras = hub.eras;
+        }
+    }
+
+    /// Looks which hubs something is odd about, as far as requests tell.
+    pub(super) fn take_suspicions(&mut self, now: MonoTime) {
+        for (hub, watched) in &self.watched {
+            if watched.upstream.take_suspicion() {
+                self.schedule.suspect(hub, now);
+            }
+        }
+    }
+
+    /// Has this hub probed soon. `false` if there is none of that name.
+    pub(super) fn suspect(&mut self, hub: &HubId, now: MonoTime) -> bool {
+        self.schedule.suspect(hub, now);
+        self.watched.contains_key(hub)
+    }
+
+    /// The probes to send now.
+    pub(super) fn due(&mut self, now: MonoTime) -> Vec<ProbeOrder> {
+        self.schedule.due(now)
+    }
+
+    /// What the last failing probe of a hub met; `None` when one passes.
+    pub(super) fn note_probe(&mut self, hub: &HubId, outcome: Outcome, why: Option<String>) {
+        if let Some(watched) = self.watched.get_mut(hub) {
+            watched.probe_error =
+                outcome.is_failure().then(|| why.unwrap_or_else(|| outcome.as_str().to_owned()));
+        }
+    }
+
+    /// The hubs whose metrics are to be read now.
+    pub(super) fn scrapes_due(&mut self, interval: Duration, now: MonoTime) -> Vec<HubId> {
+        let due = self.watched.iter_mut().filter(|(_, watched)| watched.scrape_at <= now);
+        due.map(|(hub, watched)| {
+            watched.scrape_at = now.after(interval);
+            hub.clone()
+        })
+        .collect()
+    }
+
+    /// What a hub's metrics say.
+    pub(super) fn note_scrape(&mut self, hub: &HubId, scraped: &Scraped, now: MonoTime) {
+        let Some(ledger) = self.schedule.ledger_mut(hub) else { return };
+        ledger.note_exported(scraped.exported);
+        if let Some(boot) = scraped.boot {
+            ledger.note_boot(boot, now);
+        }
+    }
+
+    /// Gathers what is known now.
+    pub(super) fn gather(&mut self, scope: Scope, now: MonoTime) {
+        // What was seen before we began is not counted, so nobody can say yet that a hub has no sessions.
+        let counted = now.since(self.began) >= self.policy.drain_deadline.max(COUNTED_AFTER);
+        for (hub, watched) in &self.watched {
+            let Some(ledger) = self.schedule.ledger(hub) else { continue };
+            if scope == Scope::Doubted && !self.schedule.is_doubted(hub, now) {
+                continue;
+            }
+            let in_flight = watched.upstream.in_flight();
+            let mut evidence = Evidence::gather(&watched.upstream.recorder, ledger, in_flight, now);
+            if watched.eras.is_some() {
+                evidence.eras = None;
+            }
+            self.journal.watch(hub, &evidence, &watched.upstream, now);
+            self.inputs.evidence.insert(hub.clone(), evidence);
+            let pins = watched.pins.sessions();
+            if counted || pins > 0 {
+                self.inputs.pins.insert(hub.clone(), pins);
+            } else {
+                self.inputs.pins.remove(hub);
+            }
+        }
+    }
+
+    /// Remembers what a plan remembers: it is published, or changes nothing.
+    pub(super) fn remember(&mut self, memory: Memory) {
+        self.inputs.memory = memory;
+    }
+
+    /// Follows a plan that was published.
+    pub(super) fn published(&mut self, plan: &Plan, table: &RoutingTable, now: MonoTime) {
+        for step in &plan.steps {
+            let Some(watched) = self.watched.get_mut(&step.hub) else { continue };
+            watched.reason = Some(step.reason.to_string());
+            self.journal.step(step, (&watched.upstream, watched.pins.sessions()), table, now);
+            if step.from.takes().is_none() && step.to.takes().is_some() {
+                watched.upstream.recorder.forget_failures(now);
+            }
+            if super::journal::answers_nothing(step) {
+                watched.upstream.give_up(crate::clock::instant());
+            }
+        }
+    }
+
+    /// One hub as it is now.
+    pub(super) fn view(&self, hub: &Hub<'_>, now: MonoTime) -> Option<HubView> {
+        let watched = self.watched.get(hub.id)?;
+        let nothing = Evidence::none(now);
+        let evidence = self.inputs.evidence.get(hub.id).unwrap_or(&nothing);
+        let record = self.wishes.get(hub.id);
+        let wish = record.and_then(|record| {
+            let since = UNIX_EPOCH + Duration::from_millis(record.at_unix_ms);
+            WishView::of(&record.wish, record.note.as_deref(), Rfc3339(since).to_string())
+        });
+        let eras = [(Era::Legacy, "legacy"), (Era::Modern, "modern")];
+        Some(HubView {
+            id: hub.id.to_string(),
+            hub_type: hub.hub_type.as_str(),
+            location: hub.location.to_string(),
+            url: watched.upstream.url.to_string(),
+            eras: eras.iter().filter(|(era, _)| hub.eras.contains(*era)).map(|(_, name)| *name).collect(),
+            eras_learned: watched.eras.is_none() && evidence.eras.is_some(),
+            health: health_of(hub),
+            state: StateView::of(hub.state, now),
+            reason: watched.reason.clone(),
+            wish,
+            sessions: watched.pins.sessions(),
+            in_flight: watched.upstream.in_flight(),
+            evidence: EvidenceView::of(evidence, now),
+            probe_error: watched.probe_error.clone(),
+        })
+    }
+}
+
+/// Sessions that call less often than this are as good as gone when a drain begins right after a start.
+const COUNTED_AFTER: Duration = Duration::from_secs(60);
