@@ -20,7 +20,7 @@ use mcphub_predictor::{HubMemory, Inputs, Memory, Policy, check, decide};
 use mcphub_routing::{Algorithm, Generation, HubId, MonoTime, RoutingTable};
 
 use crate::cpu_time::CpuTime;
-use crate::fleet::{NOW, OUT, SIZES, Watched, mix, spec, table};
+use crate::fleet::{NOW, OUT, SIZES, Watched, id, mix, spec, table};
 
 impl Watched {
     fn evidence(&self, at: usize) -> Evidence {
@@ -104,7 +104,7 @@ fn tables<M: Measurement>(group: &mut BenchmarkGroup<'_, M>, hubs: usize) {
         bencher.iter(|| RoutingTable::build(black_box(&spec), Generation::FIRST));
     });
     let table = table(hubs, Algorithm::Geographic);
-    let hub = table.find("hub-2").expect("ten hubs");
+    let hub = table.find(id(2).as_str()).expect("ten hubs");
     group.bench_function(name("revise the table, one hub out", hubs), |bencher| {
         bencher.iter(|| black_box(table.revise().state(hub, OUT).build(Generation::FIRST.next())));
     });

@@ -19,7 +19,7 @@ use mcphub_routing::{
 };
 
 use crate::cpu_time::CpuTime;
-use crate::fleet::{PLACES, SIZES, Times, mix, table};
+use crate::fleet::{PLACES, SIZES, Times, id, mix, table};
 
 /// How is the hub asked for?
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,7 +47,7 @@ struct Asked {
 impl Asked {
     fn new(name: String, way: Way, table: RoutingTable) -> Self {
         let loads = (0..table.hubs().len()).map(|hub| (hub * 31 % 17) as u32).collect();
-        let pin = (way == Way::Pinned).then(|| Pin::Hard(table.find("hub-1").expect("two hubs")));
+        let pin = (way == Way::Pinned).then(|| Pin::Hard(table.find(id(1).as_str()).expect("two hubs")));
         let residency = match way {
             Way::Bound(rule) => Residency::Sealed(table.find_residency(rule).expect("a rule")),
             _ => Residency::OfRegion,

@@ -30,8 +30,9 @@ fn location(name: &str) -> LocationName {
     LocationName::new(name).expect("a good name")
 }
 
+/// In the order of their numbers, as a sorted map has them.
 pub(crate) fn id(at: usize) -> HubId {
-    HubId::new(&format!("hub-{at}")).expect("a good id")
+    HubId::new(&format!("hub-{at:04}")).expect("a good id")
 }
 
 /// A spot on the inhabited part of the earth, by dice: latitude and longitude in radians.
