@@ -15,7 +15,6 @@ mod layout;
 mod pool;
 mod publish;
 mod query;
-mod rank;
 mod select;
 mod spec;
 mod state;

@@ -5,8 +5,10 @@
 #![allow(clippy::print_stdout, reason = "the figures are worth reading when the test passes")]
 #![allow(clippy::disallowed_methods, reason = "round trips are measured here")]
 
+mod hubs;
 mod leftovers;
 mod link;
+mod traffic;
 
 use std::process::ExitCode;
 
@@ -18,6 +20,9 @@ fn main() -> ExitCode {
         Case::Inside("a_link_loses_packets_at_its_rate", link::loses_at_its_rate),
         Case::Inside("a_cut_link_carries_nothing_until_it_is_healed", link::cut_and_healed),
         Case::Inside("connections_survive_loss_whole", link::connections_survive_loss),
+        Case::Inside("loss_ejects_nobody", hubs::loss_ejects_nobody),
+        Case::Inside("a_hub_that_is_cut_off_is_left_and_returned_to", hubs::partition_and_return),
+        Case::Inside("a_hub_whose_answers_vanish_is_left", hubs::one_way_partition),
         Case::Outside("nothing_is_left_of_a_sandbox", leftovers::nothing_is_left),
         Case::OnCall(leftovers::MESS, leftovers::mess),
     ])
