@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use mcphub_routing::MonoTime;
 
-use crate::histogram::{BUCKETS, bucket};
-use crate::slices::Slices;
-use crate::{Latency, Outcome, Passive, Quantiles, Window};
+use crate::histogram::Histogram;
+use crate::slices::{Pair, Second, Touched};
+use crate::{Latency, Outcome, Passive, Window};
 
-/// The counter of a slice that holds new connections, after those of the outcomes.
+/// Kinds of ends: those of the outcomes, and then new connections.
+const KINDS: usize = Outcome::ALL.len() + 1;
 const CONNECTS: usize = Outcome::ALL.len();
 /// Seconds of [`Passive::short`]: long enough for a rate at a few requests a second, short enough to forget a hiccup.
 const SHORT: usize = 10;
@@ -17,19 +18,45 @@ const SHORT: usize = 10;
 const LONG: usize = 60;
 
 /// What came of one hub's requests, kept by those who make them, on as many threads as there are: a few atomic
-/// additions for a request, no lock, no allocation, and about 16 KiB of memory for ever.
-#[derive(Debug, Default)]
+/// additions for a request, no lock, no allocation, and about 8 KiB of memory for ever. Good for a million outcomes of
+/// one kind a second; more are not counted.
+///
+/// What every request touches lies side by side at the front.
+#[derive(Debug)]
+#[repr(C, align(64))]
 pub struct Recorder {
-    ends: Slices<{ CONNECTS + 1 }, LONG, 1>,
-    answer: Slices<BUCKETS, 5, 2>,
-    answer_past: Slices<BUCKETS, 5, 120>,
-    connect: Slices<BUCKETS, 3, 20>,
-    connect_past: Slices<BUCKETS, 5, 120>,
     streak: Streak,
     last_answer: Instant,
     last_failure: Instant,
     /// The first slice of `ends` that still counts.
     oldest: AtomicU32,
+    /// The pairs of `ends` that count, but for the first, which always does. Two slices cover [`LONG`], wherever it begins.
+    rare: Touched<2, { LONG as u32 }>,
+    /// For each pair of kinds, its slices of a second: side by side, since they are read together.
+    ends: [[Pair<20>; LONG]; KINDS / 2],
+    answer: Histogram<5, 2>,
+    connect: Histogram<3, 20>,
+}
+
+impl Default for Recorder {
+    fn default() -> Self {
+        Self {
+            streak: Streak::default(),
+            last_answer: Instant::default(),
+            last_failure: Instant::default(),
+            oldest: AtomicU32::default(),
+            rare: Touched::default(),
+            ends: std::array::from_fn(|_| std::array::from_fn(|_| Pair::default())),
+            answer: Histogram::default(),
+            connect: Histogram::default(),
+        }
+    }
+}
+
+/// Which pair counts this kind, and which of the two. What every busy hub counts shares one: answers and connections.
+const fn pair(kind: usize) -> (usize, usize) {
+    // 0 and 7, 1 and 6, …
+    if kind < KINDS / 2 { (kind, 0) } else { (KINDS - 1 - kind, 1) }
 }
 
 impl Recorder {
@@ -44,69 +71,75 @@ impl Recorder {
         connect: Option<Duration>,
         now: MonoTime,
     ) -> u32 {
-        self.ends.add(outcome.slot(), now);
+        let second = Second::of(now);
+        self.count(outcome.slot(), second);
         if connect.is_some() || outcome == Outcome::ConnectError {
-            self.ends.add(CONNECTS, now);
+            self.count(CONNECTS, second);
         }
         // A refused connection says nothing about how long an accepted one takes.
         if let Some(connect) = connect
             && outcome != Outcome::ConnectError
         {
-            self.connect.add(bucket(connect), now);
-            self.connect_past.add(bucket(connect), now);
+            self.connect.add(connect, second);
         }
         if outcome.is_failure() {
             self.last_failure.reach(now);
             return self.streak.failed(now);
         }
-        self.answer.add(bucket(latency), now);
-        self.answer_past.add(bucket(latency), now);
+        self.answer.add(latency, second);
         self.last_answer.reach(now);
         self.streak.end(now)
+    }
+
+    #[inline]
+    fn count(&self, kind: usize, second: Second) {
+        let ((pair, which), number) = (pair(kind), second.slice::<1>());
+        if pair > 0 {
+            self.rare.touch(pair, second.slice::<{ LONG as u32 }>());
+        }
+        self.ends[pair][number as usize % LONG].add(which, number);
     }
 
     /// Lets bygones be bygones, for a hub that is given another chance: failures so far count no more, and the windows
     /// begin with the next whole second. The hub's own past latency stays, since it is the measure of the new one.
     pub fn forget_failures(&self, now: MonoTime) {
-        self.oldest.fetch_max(Slices::<{ CONNECTS + 1 }, LONG, 1>::number(now) + 1, Relaxed);
+        self.oldest.fetch_max(Second::of(now).slice::<1>() + 1, Relaxed);
         self.streak.end(now);
     }
 
     /// What came of the requests, up to now.
     pub fn passive(&self, now: MonoTime) -> Passive {
         let oldest = self.oldest.load(Relaxed);
-        let window = |seconds| {
-            let sums = self.ends.sum(seconds, oldest, now);
-            let [counts @ .., connects] = sums;
-            Window { counts, connects }
-        };
+        let (mut short, mut long) = ([0u32; KINDS], [0u32; KINDS]);
+        let second = Second::of(now);
+        let (all, late) = (second.slices::<1>(LONG, oldest), *second.slices::<1>(SHORT, oldest).start());
+        for pair in std::iter::once(0).chain(self.rare.all_kinds(second)) {
+            let kinds = [pair, KINDS - 1 - pair];
+            // Round the ring from the oldest second: one after the other in memory, but for one turn.
+            let (after, before) = self.ends[pair].split_at(*all.start() as usize % LONG);
+            for (number, slice) in all.clone().zip(before.iter().chain(after)) {
+                for (kind, count) in kinds.into_iter().zip(slice.read(number)) {
+                    long[kind] += count;
+                    short[kind] += if number >= late { count } else { 0 };
+                }
+            }
+        }
+        let window = |[counts @ .., connects]: [u32; KINDS]| Window { counts, connects };
         Passive {
             consecutive_failures: self.streak.read(),
             last_answer: self.last_answer.read(),
             last_failure: self.last_failure.read(),
-            short: window(SHORT),
-            long: window(LONG),
+            short: window(short),
+            long: window(long),
         }
     }
 
     /// How long requests take, up to now.
     pub fn latency(&self, now: MonoTime) -> Latency {
-        let answer = self.answer.sum(5, 0, now);
-        let connect = self.connect.sum(3, 0, now);
-        Latency {
-            answer: Quantiles::of(&answer),
-            answer_past: Quantiles::of(&without(self.answer_past.sum(5, 0, now), &answer)),
-            connect: Quantiles::of(&connect),
-            connect_past: Quantiles::of(&without(self.connect_past.sum(5, 0, now), &connect)),
-        }
+        let (answer, answer_past) = self.answer.quantiles(Second::of(now));
+        let (connect, connect_past) = self.connect.quantiles(Second::of(now));
+        Latency { answer, answer_past, connect, connect_past }
     }
-}
-
-/// The long window without the short one at its end. Both count the same things, so nothing goes below zero but by a
-/// record that arrives in between.
-fn without(mut past: [u32; BUCKETS], now: &[u32; BUCKETS]) -> [u32; BUCKETS] {
-    past.iter_mut().zip(now).for_each(|(past, now)| *past = past.saturating_sub(*now));
-    past
 }
 
 /// An instant in whole milliseconds, one more than it is, so that 0 says never. 34 years fit in 40 bits.
@@ -295,7 +328,7 @@ mod tests {
 
     #[test]
     fn it_stays_small() {
-        assert!(size_of::<Recorder>() <= 17 * 1024, "{}", size_of::<Recorder>());
+        assert!(size_of::<Recorder>() <= 8 * 1024, "{}", size_of::<Recorder>());
     }
 
     fn outcomes() -> impl Strategy<Value = Vec<(usize, u64)>> {

@@ -1,126 +1,165 @@
 //! How many in the last so many seconds, counted by many threads at once and forgotten by time alone?
+//!
+//! No locks, no allocation, and nothing to tidy up: counters stand in rings, one for each slice of time, and carry the
+//! number of their slice, so that a count from another round of the ring is known by its number and overwritten by whoever
+//! comes first. Counts are exact; one that arrives later than a whole round is dropped.
+//!
+//! With thousands of hubs, both counting and reading are for the most part waiting for memory. So counters come in pairs
+//! that share a word and the number in it, and [`Touched`] tells readers what they need not look at.
 
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use mcphub_routing::MonoTime;
 
-/// A ring of `SLICES` slices of `SECONDS` each, with `KINDS` counters in a slice. No locks, no allocation, and nothing
-/// to tidy up: every counter carries the number of its slice, so a count from another round of the ring is known by
-/// its number and overwritten by whoever comes first. Counts are exact; one that arrives later than a whole round is
-/// dropped.
-#[derive(Debug)]
-pub(crate) struct Slices<const KINDS: usize, const SLICES: usize, const SECONDS: u64> {
-    ring: [Slice<KINDS>; SLICES],
-}
+/// An instant in whole seconds, which is as exact as slices are. Enough for 136 years.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Second(u32);
 
-#[derive(Debug)]
-struct Slice<const KINDS: usize> {
-    /// The newest slice that wrote here in the upper half; in the lower, a bit for each group of counters that it
-    /// touched. Readers pass over what is old and what is empty without reading it: durations keep to a few buckets.
-    touched: AtomicU64,
-    counters: [Counter; KINDS],
-}
-
-impl<const KINDS: usize> Slice<KINDS> {
-    /// Counters for each of the 32 bits.
-    const GROUP: usize = KINDS.div_ceil(32);
-
-    fn touch(&self, kind: usize, number: u32) {
-        let (bit, number) = (1u64 << (kind / Self::GROUP), u64::from(number));
-        let mut seen = self.touched.load(Relaxed);
-        loop {
-            let with = if seen >> 32 == number { seen | bit } else { number << 32 | bit };
-            if with == seen || seen >> 32 > number {
-                return;
-            }
-            match self.touched.compare_exchange_weak(seen, with, Relaxed, Relaxed) {
-                Ok(_) => return,
-                Err(now) => seen = now,
-            }
-        }
-    }
-
-    fn add_to(&self, sums: &mut [u32; KINDS], number: u32) {
-        let touched = self.touched.load(Relaxed);
-        if touched >> 32 != u64::from(number) {
-            return;
-        }
-        let mut groups = touched as u32;
-        while groups != 0 {
-            let first = groups.trailing_zeros() as usize * Self::GROUP;
-            let group = first..(first + Self::GROUP).min(KINDS);
-            for (sum, counter) in sums[group.clone()].iter_mut().zip(&self.counters[group]) {
-                *sum = sum.saturating_add(counter.read(number));
-            }
-            groups &= groups - 1;
-        }
-    }
-}
-
-impl<const KINDS: usize, const SLICES: usize, const SECONDS: u64> Default for Slices<KINDS, SLICES, SECONDS> {
-    fn default() -> Self {
-        let counters = || std::array::from_fn(|_| Counter::default());
-        Self { ring: std::array::from_fn(|_| Slice { touched: AtomicU64::new(0), counters: counters() }) }
-    }
-}
-
-impl<const KINDS: usize, const SLICES: usize, const SECONDS: u64> Slices<KINDS, SLICES, SECONDS> {
-    /// The number of the slice that holds this instant. The first is 1: 0 is what an untouched counter carries.
-    /// Enough for 136 years of one-second slices.
-    pub(crate) fn number(now: MonoTime) -> u32 {
-        u32::try_from(now.as_nanos() / (SECONDS * 1_000_000_000)).unwrap_or(u32::MAX - 1) + 1
-    }
-
-    /// Counts one of this kind.
+impl Second {
     #[inline]
-    pub(crate) fn add(&self, kind: usize, now: MonoTime) {
-        let number = Self::number(now);
-        let slice = &self.ring[number as usize % SLICES];
-        slice.touch(kind, number);
-        slice.counters[kind].add(number);
+    pub(crate) fn of(now: MonoTime) -> Self {
+        Self(u32::try_from(now.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX - 1))
     }
 
-    /// Adds up the slice of `now` and the `slices - 1` before it, none of them older than number `oldest`.
-    pub(crate) fn sum(&self, slices: usize, oldest: u32, now: MonoTime) -> [u32; KINDS] {
-        let newest = Self::number(now);
-        let oldest = oldest.max(newest.saturating_sub(slices.min(SLICES) as u32 - 1));
-        let mut sums = [0u32; KINDS];
-        for number in oldest..=newest {
-            self.ring[number as usize % SLICES].add_to(&mut sums, number);
-        }
-        sums
+    /// The number of the slice of so many seconds that holds this one. The first is 1: 0 is what an untouched counter
+    /// carries.
+    #[inline]
+    pub(crate) fn slice<const SECONDS: u32>(self) -> u32 {
+        self.0 / SECONDS + 1
+    }
+
+    /// The numbers of so many slices up to this one's, none below `oldest`.
+    #[inline]
+    pub(crate) fn slices<const SECONDS: u32>(self, count: usize, oldest: u32) -> RangeInclusive<u32> {
+        let newest = self.slice::<SECONDS>();
+        oldest.max(newest.saturating_sub(count as u32 - 1)).max(1)..=newest
     }
 }
 
-/// The number of a slice in the upper half, what was counted in it in the lower.
-#[derive(Debug, Default)]
-struct Counter(AtomicU64);
+/// A slice so few numbers ahead is a later one, begun by a thread that is ahead of ours. More is one that was left behind, for so
+/// long that its number has gone round.
+const AHEAD_MAX: u64 = 16;
 
-impl Counter {
-    fn add(&self, number: u32) {
+/// Two counters of `BITS` each and, in the bits above them, the end of their slice's number. That is enough: for an old count to
+/// pass as new, nothing may have been counted in its place for exactly as long as it takes that end and the ring to meet
+/// again, which is 455 days for slices of two minutes and years for all others.
+#[derive(Debug, Default)]
+pub(crate) struct Pair<const BITS: u32>(AtomicU64);
+
+impl<const BITS: u32> Pair<BITS> {
+    const COUNT: u64 = (1 << BITS) - 1;
+    const NUMBER: u64 = u64::MAX >> (2 * BITS);
+    /// Beyond this, nothing is counted: with as many threads as that leaves room for, no counter can run over.
+    const MOST: u64 = Self::COUNT - 1024;
+
+    /// Counts one of the first or the second of the pair (0, 1).
+    #[inline]
+    pub(crate) fn add(&self, which: usize, number: u32) {
+        let (shift, number) = (which as u32 * BITS, u64::from(number) & Self::NUMBER);
         let mut seen = self.0.load(Relaxed);
         loop {
-            let carried = (seen >> 32) as u32;
+            let carried = seen >> (2 * BITS);
             if carried == number {
-                // If the ring turns in between, the count goes to the next round instead: never lost, and a carry into
-                // the number would take four billion in one slice.
-                self.0.fetch_add(1, Relaxed);
+                // If the ring turns in between, the count goes to the next round instead: never lost.
+                if seen >> shift & Self::COUNT < Self::MOST {
+                    self.0.fetch_add(1 << shift, Relaxed);
+                }
                 return;
             }
-            if carried > number {
+            if carried.wrapping_sub(number) & Self::NUMBER <= AHEAD_MAX {
                 return;
             }
-            match self.0.compare_exchange_weak(seen, u64::from(number) << 32 | 1, Relaxed, Relaxed) {
+            let first = number << (2 * BITS) | 1 << shift;
+            match self.0.compare_exchange_weak(seen, first, Relaxed, Relaxed) {
                 Ok(_) => return,
                 Err(now) => seen = now,
             }
         }
     }
 
+    /// What was counted in this slice.
     #[inline]
-    fn read(&self, number: u32) -> u32 {
+    pub(crate) fn read(&self, number: u32) -> [u32; 2] {
         let seen = self.0.load(Relaxed);
-        if (seen >> 32) as u32 == number { seen as u32 } else { 0 }
+        if seen >> (2 * BITS) == u64::from(number) & Self::NUMBER {
+            [(seen & Self::COUNT) as u32, (seen >> BITS & Self::COUNT) as u32]
+        } else {
+            [0, 0]
+        }
+    }
+}
+
+/// Which of up to 40 kinds were counted in each of the last `SLICES` slices of `SECONDS`?
+#[derive(Debug)]
+pub(crate) struct Touched<const SLICES: usize, const SECONDS: u32>([AtomicU64; SLICES]);
+
+impl<const SLICES: usize, const SECONDS: u32> Default for Touched<SLICES, SECONDS> {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
+}
+
+/// How many kinds [`Touched`] can tell apart. The number of the slice has the other 24 bits of the word: enough for a year of
+/// slices of two seconds, and then the number begins again.
+const KINDS: u32 = 40;
+const NUMBER: u64 = u64::MAX >> KINDS;
+
+impl<const SLICES: usize, const SECONDS: u32> Touched<SLICES, SECONDS> {
+    /// Notes that this kind is counted in this slice.
+    #[inline]
+    pub(crate) fn touch(&self, kind: usize, number: u32) {
+        let word = &self.0[number as usize % SLICES];
+        let number = u64::from(number) & NUMBER;
+        let alone = number << KINDS | 1 << kind;
+        let mut seen = word.load(Relaxed);
+        // As a rule it is noted already.
+        while seen & (NUMBER << KINDS | 1 << kind) != alone {
+            let carried = seen >> KINDS;
+            let later = carried.wrapping_sub(number) & NUMBER;
+            if (1..=AHEAD_MAX).contains(&later) {
+                return;
+            }
+            let with = if later == 0 { seen | alone } else { alone };
+            match word.compare_exchange_weak(seen, with, Relaxed, Relaxed) {
+                Ok(_) => return,
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// The kinds that were counted in this slice.
+    #[inline]
+    pub(crate) fn kinds(&self, number: u32) -> Kinds {
+        let seen = self.0[number as usize % SLICES].load(Relaxed);
+        Kinds(if seen >> KINDS == u64::from(number) & NUMBER { seen & !(NUMBER << KINDS) } else { 0 })
+    }
+
+    /// The kinds that were counted in any slice that is still known.
+    pub(crate) fn all_kinds(&self, now: Second) -> Kinds {
+        now.slices::<SECONDS>(SLICES, 0).map(|number| self.kinds(number)).fold(Kinds::default(), Kinds::or)
+    }
+}
+
+/// A set of kinds, lowest first.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Kinds(u64);
+
+impl Kinds {
+    #[inline]
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl Iterator for Kinds {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        let kind = self.0.trailing_zeros() as usize;
+        self.0 &= self.0.wrapping_sub(1);
+        (kind < KINDS as usize).then_some(kind)
     }
 }
 
@@ -131,10 +170,24 @@ mod tests {
 
     use proptest::prelude::*;
 
-    type Ring = Slices<2, 4, 1>;
+    /// Four slices of a second, as rings are made of pairs.
+    #[derive(Default)]
+    struct Ring([Pair<20>; 4]);
 
-    fn at(millis: u64) -> MonoTime {
-        MonoTime::from_millis(millis)
+    impl Ring {
+        fn add(&self, which: usize, now: Second) {
+            let number = now.slice::<1>();
+            self.0[number as usize % 4].add(which, number);
+        }
+
+        fn sum(&self, slices: usize, oldest: u32, now: Second) -> [u32; 2] {
+            let each = now.slices::<1>(slices.min(4), oldest).map(|n| self.0[n as usize % 4].read(n));
+            each.fold([0, 0], |[a, b], [c, d]| [a + c, b + d])
+        }
+    }
+
+    fn at(millis: u64) -> Second {
+        Second::of(MonoTime::from_millis(millis))
     }
 
     #[test]
@@ -154,7 +207,6 @@ mod tests {
         check(4, 2, 3_999, [0, 1]);
         check(4, 0, 4_000, [0, 1]);
         check(4, 0, 5_000, [0, 0]);
-        check(99, 0, 1_000, [2, 1]);
         // The place of the first slice is taken by the fifth; a straggler for the first is dropped.
         ring.add(0, at(4_000));
         ring.add(0, at(500));
@@ -162,37 +214,73 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_is_found_again() {
-        let ring: Slices<80, 2, 1> = Slices::default();
-        for kind in 0..80 {
-            (0..=kind).for_each(|_| ring.add(kind, at(500)));
+    fn a_pair_keeps_its_counts_apart_and_never_runs_over() {
+        let pair: Pair<12> = Pair::default();
+        (0..5_000).for_each(|_| pair.add(0, 7));
+        pair.add(1, 7);
+        assert_eq!((pair.read(7), pair.read(6), pair.read(8)), ([4_095 - 1_024, 1], [0, 0], [0, 0]));
+        pair.add(1, 6);
+        assert_eq!(pair.read(7), [4_095 - 1_024, 1], "a straggler is dropped");
+        pair.add(1, 12);
+        assert_eq!((pair.read(7), pair.read(12)), ([0, 0], [0, 1]));
+    }
+
+    #[test]
+    fn the_end_of_a_number_is_enough() {
+        // 16 bits of the number are kept. Whatever was left behind, however long ago, does not keep out what is new.
+        for left in [0, 1, 1 << 15, (1 << 16) - 1] {
+            for later in [1, 2_000, 40_000, (1 << 16) - 2_000] {
+                let pair: Pair<24> = Pair::default();
+                pair.add(0, left);
+                pair.add(0, left + later);
+                pair.add(0, left + later);
+                assert_eq!(pair.read(left + later), [2, 0], "{later} after {left}");
+            }
         }
-        let sums = ring.sum(2, 0, at(1_500));
-        assert!((0..80).all(|kind| sums[kind] as usize == kind + 1), "{sums:?}");
-        ring.add(79, at(2_500));
-        let sums = ring.sum(2, 0, at(2_500));
-        assert_eq!((sums[79], sums.iter().sum::<u32>()), (1, 1));
+    }
+
+    #[test]
+    fn every_kind_is_found_again_as_long_as_it_matters() {
+        let touched: Touched<2, 60> = Touched::default();
+        let touch = |kind, millis| touched.touch(kind, at(millis).slice::<60>());
+        assert_eq!(touched.all_kinds(at(0)).count(), 0);
+        (0..40).for_each(|kind| touch(kind, 1_000 * kind as u64));
+        assert!(touched.all_kinds(at(40_000)).eq(0..40));
+        [39, 0, 20, 20].into_iter().for_each(|kind| touch(kind, 60_000));
+        assert!(touched.all_kinds(at(119_999)).eq(0..40));
+        assert!(touched.all_kinds(at(120_000)).eq([0, 20, 39]));
+        touch(7, 120_000);
+        touch(8, 59_999); // A straggler from a slice that is no more.
+        assert!(touched.all_kinds(at(120_000)).eq([0, 7, 20, 39]));
+        assert!(touched.kinds(at(120_000).slice::<60>()).eq([7]));
+        assert!(touched.all_kinds(at(180_000)).eq([7]));
+        assert_eq!(touched.all_kinds(at(240_000)).count(), 0);
     }
 
     #[test]
     fn threads_lose_nothing() {
-        let ring: Slices<2, 64, 1> = Slices::default();
+        let (ring, touched) = (Ring::default(), Touched::<4, 1>::default());
         let barrier = std::sync::Barrier::new(8);
         std::thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| {
+            for thread in 0..8 {
+                let (ring, touched, barrier) = (&ring, &touched, &barrier);
+                scope.spawn(move || {
                     barrier.wait();
                     // All on the same two counters at the same time, from slice to slice.
-                    (0..200_000).for_each(|n| ring.add(n as usize % 2, at(n / 10)));
+                    for n in 0..200_000 {
+                        ring.add(n as usize % 2, at(n / 50));
+                        touched.touch(thread, at(n / 50).slice::<1>());
+                    }
                 });
             }
         });
-        assert_eq!(ring.sum(64, 0, at(20_000)), [800_000, 800_000]);
+        assert_eq!(ring.sum(4, 0, at(3_999)), [800_000, 800_000]);
+        assert!(touched.all_kinds(at(3_999)).eq(0..8));
     }
 
     #[test]
     fn threads_that_turn_the_ring_at_once_lose_nothing() {
-        let ring: Slices<1, 4, 1> = Slices::default();
+        let ring = Ring::default();
         let (arrived, turns) = (AtomicU32::new(0), 20_000);
         // Both wait for each other, then are the first of a new slice, at the same time.
         let run = || {

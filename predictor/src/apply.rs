@@ -1,6 +1,8 @@
 //! How does a plan become the next table?
 
-use mcphub_routing::{Generation, HubId, HubState, RoutingTable};
+use std::collections::BTreeSet;
+
+use mcphub_routing::{Generation, HubId, HubState, Revision, RoutingTable};
 
 use crate::Plan;
 
@@ -36,16 +38,24 @@ impl Plan {
     /// # Errors
     /// [`ApplyError`] when the plan does not fit the table.
     pub(crate) fn apply(&self, table: &RoutingTable) -> Result<RoutingTable, ApplyError> {
+        Ok(self.revise(table)?.build(table.generation().next()))
+    }
+
+    /// The next table before it is made, which is most of the work.
+    ///
+    /// # Errors
+    /// [`ApplyError`] when the plan does not fit the table.
+    pub(crate) fn revise<'t>(&self, table: &'t RoutingTable) -> Result<Revision<'t>, ApplyError> {
         if self.drawn_from != table.generation() {
             return Err(ApplyError::Stale { drawn_from: self.drawn_from, found: table.generation() });
         }
         let mut revision = table.revise().panic(self.panic);
-        for (at, step) in self.steps.iter().enumerate() {
+        let mut changed = BTreeSet::new();
+        for step in &self.steps {
             let unknown = || ApplyError::UnknownHub(step.hub.clone());
-            let hub = table.find(step.hub.as_str()).and_then(|index| table.hub(index)).ok_or_else(unknown)?;
-            let earlier = self.steps[..at].iter().rfind(|earlier| earlier.hub == step.hub);
-            let found = earlier.map_or(hub.state, |earlier| earlier.to);
-            if earlier.is_some() || found != step.from {
+            let hub = table.find(step.hub.as_str()).and_then(|hub| revision.hub(hub)).ok_or_else(unknown)?;
+            let (twice, found) = (!changed.insert(hub.index), hub.state);
+            if twice || found != step.from {
                 return Err(ApplyError::OtherState { hub: step.hub.clone(), planned: step.from, found });
             }
             revision = revision.state(hub.index, step.to);
@@ -55,7 +65,7 @@ impl Plan {
             let hub = table.find(tuning.hub.as_str()).ok_or_else(unknown)?;
             revision = revision.health(hub, tuning.health).eras(hub, tuning.eras);
         }
-        Ok(revision.build(table.generation().next()))
+        Ok(revision)
     }
 }
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use mcphub_routing::{Hub, HubId, HubState, LocationName, MonoTime, RoutingTable};
+use mcphub_routing::{Hub, HubId, HubState, LocationName, MonoTime, Revision, RoutingTable};
 
 use crate::rails::{Tally, gone_hubs, in_service, is_change, is_draining};
 use crate::{ApplyError, Inputs, Leave, Plan, Policy, Reason, Step};
@@ -91,14 +91,14 @@ pub fn check(
     inputs: &Inputs,
     policy: &Policy,
 ) -> Result<CheckedPlan, Flaw> {
-    let next = plan.apply(table).map_err(Flaw::Misfit)?;
+    let next = plan.revise(table).map_err(Flaw::Misfit)?;
     let gone = gone_hubs(table, inputs, policy, plan.at);
     for step in &plan.steps {
         let is_gone = gone.contains(&step.hub);
         by_right(&plan, step, is_gone, inputs)?;
         dwell(step, is_gone, inputs, policy, plan.at)?;
     }
-    fleet(&plan, &next, &gone, policy)?;
+    fleet(&plan, (table, &next), &gone, policy)?;
     Ok(CheckedPlan(plan))
 }
 
@@ -150,7 +150,12 @@ fn dwell(step: &Step, is_gone: bool, inputs: &Inputs, policy: &Policy, now: Mono
 }
 
 /// Is what is left of the fleet enough?
-fn fleet(plan: &Plan, next: &RoutingTable, gone: &BTreeSet<&HubId>, policy: &Policy) -> Result<(), Flaw> {
+fn fleet(
+    plan: &Plan,
+    (table, next): (&RoutingTable, &Revision<'_>),
+    gone: &BTreeSet<&HubId>,
+    policy: &Policy,
+) -> Result<(), Flaw> {
     let mut tally = Tally::default();
     for hub in next.hubs() {
         tally.add(hub.state, hub.location, gone.contains(hub.id));
@@ -166,7 +171,7 @@ fn fleet(plan: &Plan, next: &RoutingTable, gone: &BTreeSet<&HubId>, policy: &Pol
         }
     }
     for step in &plan.steps {
-        let Some(hub) = next.find(step.hub.as_str()).and_then(|index| next.hub(index)) else { continue };
+        let Some(hub) = table.find(step.hub.as_str()).and_then(|index| next.hub(index)) else { continue };
         if is_draining(step.to) && !is_draining(step.from) && tally.draining_at(hub.location) > 1 {
             return Err(Flaw::LocationDraining(hub.location.clone()));
         }

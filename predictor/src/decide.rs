@@ -22,11 +22,12 @@ const HEALTH_STEP: u16 = 100;
 /// fleet, in this order: returns, what merely settles, hubs that answer nothing, the operator, sick hubs (worst first),
 /// forecasts (likeliest first), weights.
 pub fn decide(table: &RoutingTable, inputs: &Inputs, policy: &Policy, now: MonoTime) -> Plan {
-    let known = table.hubs().filter_map(|hub| inputs.evidence.get(hub.id));
-    let peers = Peers::of(known, policy, now);
+    // Looked up once: with thousands of hubs, finding it costs more than judging it.
+    let known: Vec<Option<&Evidence>> = table.hubs().map(|hub| inputs.evidence.get(hub.id)).collect();
+    let peers = Peers::of(known.iter().copied().flatten(), policy, now);
     let judge = |evidence: &Evidence| Verdict::of(evidence, &peers, policy, now);
     let verdicts: Vec<Verdict> =
-        table.hubs().map(|hub| inputs.evidence.get(hub.id).map_or_else(Verdict::unknown, judge)).collect();
+        known.iter().map(|known| known.map_or_else(Verdict::unknown, judge)).collect();
     let mut plan = begin(table, inputs, &verdicts, policy, now);
     let mut fleet = Fleet { verdicts: &verdicts, tally: Tally::default(), policy };
     for (hub, verdict) in table.hubs().zip(&verdicts) {
@@ -55,7 +56,8 @@ pub fn decide(table: &RoutingTable, inputs: &Inputs, policy: &Policy, now: MonoT
             }
         }
     }
-    plan.tunings = table.hubs().zip(&verdicts).filter_map(|pair| tune(table, inputs, pair)).collect();
+    let judged = table.hubs().zip(verdicts.iter().zip(&known));
+    plan.tunings = judged.filter_map(|(hub, (verdict, known))| tune(table, hub, verdict, *known)).collect();
     plan
 }
 
@@ -170,14 +172,14 @@ fn is_full_again(step: &Step) -> bool {
 }
 
 /// What the table should know better about a hub.
-fn tune(table: &RoutingTable, inputs: &Inputs, (hub, verdict): (Hub<'_>, &Verdict)) -> Option<Tuning> {
+fn tune(table: &RoutingTable, hub: Hub<'_>, verdict: &Verdict, known: Option<&Evidence>) -> Option<Tuning> {
     if !verdict.known {
         return None;
     }
     let differs = verdict.health.per_mille().abs_diff(hub.health.per_mille()) >= HEALTH_STEP;
     let scored = table.algorithm() == Algorithm::HealthBased && differs;
     let health = if scored { verdict.health } else { hub.health };
-    let told = inputs.evidence.get(hub.id).and_then(|evidence| evidence.eras);
+    let told = known.and_then(|evidence| evidence.eras);
     let eras = told.filter(|eras| *eras != mcphub_routing::EraSet::NONE).unwrap_or(hub.eras);
     (health != hub.health || eras != hub.eras).then(|| Tuning { hub: hub.id.clone(), health, eras })
 }

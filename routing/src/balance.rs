@@ -3,11 +3,14 @@
 //! Every way takes an `open` test, since a request may have tried some hubs already; a handful of misses costs a few
 //! more draws, and then the pool is searched in order, so that an open hub is always found.
 
-use crate::pool::{BRANCHES, Live, Lot, Members};
+use crate::pool::{BRANCHES, FLAT_MAX, Live, Lot, Members};
 use crate::{HubIndex, Loads};
 
 /// Draws before the pool is searched in order. A request excludes at most eight hubs.
 const DRAWS_MAX: u64 = 16;
+/// Draws of a key whose home is closed. With a tenth of the pool live, all but one key in a thousand find a hub; with 33
+/// live hubs among 2,500, a little more than half of them. A draw is two or three reads.
+const KEY_DRAWS_MAX: u64 = 64;
 /// Up to this many hubs, least-connections compares all; beyond, the better of two by dice, which is nearly as even
 /// and never reads more than two counters.
 const COMPARE_ALL_MAX: usize = 8;
@@ -89,34 +92,59 @@ fn search(live: &Live, draw: impl Fn(u64) -> usize, open: impl Fn(u16) -> bool) 
     drawn.or_else(|| hubs.iter().copied().find(|&hub| open(hub))).map(HubIndex)
 }
 
-/// The hub that a key belongs to: weighted rendezvous. A hub that closes gives up its own keys and no others; one
-/// that opens takes its own back.
-pub(crate) fn by_key(
+/// The hub of a pool of one leaf that a key belongs to: weighted rendezvous. A hub that closes gives up its own keys and no
+/// others; one that opens takes its own back.
+pub(crate) fn by_key_flat(members: &Members, key: u64, open: impl Fn(u16) -> bool) -> Option<HubIndex> {
+    rendezvous(key, members.even, members.leaf(0).filter(|&(hub, _)| open(hub))).map(HubIndex)
+}
+
+/// The same for a pool with a tree. A key that finds its home closed draws others from the whole pool until one is open, so
+/// that the keys of a closed hub spread over all and stay where they are whoever else closes. Where few hubs are live,
+/// it has its lot with each of these.
+///
+/// `accepts` asks whether a hub takes this key for its share, `untried` whether it may be asked at all. A live hub that
+/// may is always found.
+pub(crate) fn by_key_tree(
     members: &Members,
     live: &Live,
     key: u64,
-    open: impl Fn(u16) -> bool,
+    accepts: impl Fn(u16) -> bool,
+    untried: impl Fn(u16) -> bool,
 ) -> Option<HubIndex> {
-    if members.levels().is_empty() {
-        let hubs = members.leaf(0).filter(|&(hub, _)| open(hub));
-        return rendezvous(key, members.even, hubs).map(HubIndex);
+    let key = mix(key);
+    let home = home(members, key)?;
+    if accepts(home) {
+        return Some(HubIndex(home));
     }
-    // Down the tree, blind to what is open; a key that meets a closed hub is dealt again, so that the keys of a closed
-    // hub spread over the whole pool and not over its leaf.
-    for deal in 0..DRAWS_MAX {
-        let key = mix(key.wrapping_add(deal));
-        let mut node = 0;
-        for level in members.levels() {
-            let ways = (node * BRANCHES..(node + 1) * BRANCHES).map(|way| (way, level[way]));
-            node = rendezvous(key, false, ways.filter(|(_, lot)| lot.lightness > 0))?;
-        }
-        let hub = rendezvous(key, members.even, members.leaf(node))?;
-        if open(hub) {
-            return Some(HubIndex(hub));
-        }
+    if live.hubs().len() <= FLAT_MAX {
+        return few(live, key, untried);
     }
-    // Most of the pool is closed: whoever is open, by the same key.
-    if live.is_empty() { None } else { search(live, |n| live.drawn(key.wrapping_add(n)), open) }
+    let drawn = (1..=KEY_DRAWS_MAX).map(|n| members.drawn(mix(key.wrapping_add(n))));
+    // Most of the pool is closed: whoever is live, by the same key.
+    drawn.into_iter().find(|&hub| accepts(hub)).map(HubIndex).or_else(|| {
+        let draw = |n| live.drawn(key.wrapping_add(n));
+        search(live, draw, untried)
+    })
+}
+
+/// Down the tree, blind to who is open: a hub keeps its keys while others come and go.
+#[inline]
+fn home(members: &Members, key: u64) -> Option<u16> {
+    let mut node = 0;
+    for level in members.levels() {
+        let ways = (node * BRANCHES..(node + 1) * BRANCHES).map(|way| (way, level[way]));
+        node = rendezvous(key, false, ways.filter(|(_, lot)| lot.lightness > 0))?;
+    }
+    rendezvous(key, members.even, members.leaf(node))
+}
+
+/// The rendezvous of a key with the few that are live, by what they weigh now.
+fn few(live: &Live, key: u64, untried: impl Fn(u16) -> bool) -> Option<HubIndex> {
+    let lots = live.hubs().iter().enumerate().filter(|&(_, &hub)| untried(hub));
+    // Salted by the hub and not by its place among the live, so that others may come and go.
+    let lots = lots.map(|(at, &hub)| (hub, rarity(mix(key ^ mix(u64::from(hub)))), live.weight(at)));
+    let rarest = lots.min_by(|(_, a, weight), (_, b, other)| (a * other).cmp(&(b * weight)));
+    rarest.map(|(hub, ..)| HubIndex(hub))
 }
 
 /// The winner of the lots that the key draws with each candidate. With lot u in (0, 1), the smallest -log(u)/weight

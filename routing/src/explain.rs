@@ -162,8 +162,13 @@ fn groups<'t>(table: &'t RoutingTable, query: &RouteQuery<'_>, walk: &Walk<'_>) 
         table.hub(HubIndex(hub)).map(|hub| HubView { hub, cost_ms, verdicts })
     };
     let group = |tier| {
-        let (order, costs) = (table.layout.order(query.region, tier), table.layout.costs(query.region, tier));
-        let hubs: Vec<_> = order.iter().zip(costs).filter_map(|(&hub, &cost)| view(hub, cost)).collect();
+        let span = table.layout.span(query.region, tier);
+        let (order, costs) = (table.layout.order(query.region), table.layout.costs(query.region));
+        let hubs: Vec<_> = order[span.clone()]
+            .iter()
+            .zip(&costs[span])
+            .filter_map(|(&hub, &cost)| view(hub, cost))
+            .collect();
         GroupView { tier, hubs }
     };
     Tier::ALL.into_iter().map(group).filter(|group| !group.hubs.is_empty()).collect()

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::balance::hash_text;
-use crate::pool::Members;
+use crate::pool::{Members, Vitals};
+use crate::rank::{HubSet, Rows};
 use crate::spec::{Algorithm, HubSpec, PlaceResidency, TableSpec};
 use crate::{
-    HubId, HubIndex, HubType, LocationName, PlaceIndex, PlaceName, ResidencyId, ResidencyIndex, Tier, Weight,
+    Hub, HubId, HubIndex, HubType, LocationName, PlaceIndex, PlaceName, ResidencyId, ResidencyIndex, Tier,
+    Weight,
 };
 
 /// What never changes about a hub.
@@ -32,8 +34,15 @@ struct PlaceLayout {
     ends: [u32; Tier::COUNT],
 }
 
-/// See the module. `order` and `cost` hold one row of all hubs per place (5,000 hubs × 250 places: 7.5 MB), since
-/// any hub may become somebody's last resort; the sets they fall into are stored once, however many places share them.
+/// The hubs that a residency allows: who they are, and where each place has them in its order.
+#[derive(Debug)]
+struct Allowed {
+    hubs: HubSet,
+    rows: Rows,
+}
+
+/// See the module. `order` and `cost` hold one row of all hubs per place (5,000 hubs × 250 places: 7.5 MB, and 160 KB of
+/// bits for each residency), since any hub may become somebody's last resort; the sets they fall into are stored once, however many places share them.
 #[derive(Debug)]
 pub(crate) struct Layout {
     pub(crate) algorithm: Algorithm,
@@ -43,6 +52,8 @@ pub(crate) struct Layout {
     places: Vec<PlaceLayout>,
     order: Vec<u16>,
     cost: Vec<u32>,
+    /// For each residency, whom it allows.
+    allowed: Vec<Allowed>,
     pub(crate) pools: Vec<Members>,
     /// `(place × (residencies + 1) + residency) × tiers + tier` → position in `pools`.
     pool_of: Vec<u32>,
@@ -61,6 +72,7 @@ impl Layout {
             places: Vec::with_capacity(spec.places.len()),
             order: Vec::with_capacity(spec.places.len() * spec.hubs.len()),
             cost: Vec::with_capacity(spec.places.len() * spec.hubs.len()),
+            allowed: Vec::new(),
             pools: Vec::new(),
             pool_of: Vec::new(),
         };
@@ -82,7 +94,34 @@ impl Layout {
             let ends = ends.map(|end| end as u32);
             layout.places.push(PlaceLayout { name: place.name.clone(), residency: place.residency, ends });
         }
+        let allowed = |residency: usize| {
+            let facts = |hub: u16| &layout.hubs[usize::from(hub)];
+            let hubs = HubSet::of(layout.hubs.len(), |hub| facts(hub).allowed >> residency & 1 == 1);
+            Allowed { rows: layout.rows(&hubs), hubs }
+        };
+        layout.allowed = (1..=spec.residencies.len()).map(allowed).collect();
         layout
+    }
+
+    /// Where each place has these hubs in its order.
+    pub(crate) fn rows(&self, hubs: &HubSet) -> Rows {
+        Rows::new(&self.order, self.hubs.len(), hubs)
+    }
+
+    #[inline]
+    fn allowed(&self, residency: ResidencyIndex) -> Option<&Allowed> {
+        self.allowed.get(usize::from(residency.0).checked_sub(1)?)
+    }
+
+    /// Where each place has the hubs that a residency allows; `None` where it allows all.
+    #[inline]
+    pub(crate) fn allowed_rows(&self, residency: ResidencyIndex) -> Option<&Rows> {
+        self.allowed(residency).map(|allowed| &allowed.rows)
+    }
+
+    /// The hubs that a residency allows; `None` for all.
+    pub(crate) fn allowed_hubs(&self, residency: ResidencyIndex) -> Option<&HubSet> {
+        self.allowed(residency).map(|allowed| &allowed.hubs)
     }
 
     /// Notes for one place which pool each of its tiers is, under each residency.
@@ -109,6 +148,22 @@ impl Layout {
                 });
                 self.pool_of.push(pool);
             }
+        }
+    }
+
+    /// The hub at this position, with what now holds of it.
+    pub(crate) fn hub(&self, at: usize, vitals: &Vitals) -> Hub<'_> {
+        let facts = &self.hubs[at];
+        Hub {
+            // A table has at most 65,535 hubs.
+            index: HubIndex(at as u16),
+            id: &facts.id,
+            hub_type: facts.hub_type,
+            location: &facts.location,
+            weight: facts.weight,
+            eras: vitals.eras,
+            state: vitals.state,
+            health: vitals.health,
         }
     }
 
@@ -154,23 +209,28 @@ impl Layout {
         self.pool_of[row * Tier::COUNT + tier as usize] as usize
     }
 
+    /// Where a tier lies in its place's order.
     #[inline]
-    fn span(&self, place: PlaceIndex, tier: Tier) -> Range<usize> {
+    pub(crate) fn span(&self, place: PlaceIndex, tier: Tier) -> Range<usize> {
         let ends = &self.places[place.get()].ends;
-        let base = place.get() * self.hubs.len();
         let begin = if tier as usize == 0 { 0 } else { ends[tier as usize - 1] };
-        base + begin as usize..base + ends[tier as usize] as usize
+        begin as usize..ends[tier as usize] as usize
     }
 
-    /// The hubs of a place's tier, cheapest first, whatever their residency.
     #[inline]
-    pub(crate) fn order(&self, place: PlaceIndex, tier: Tier) -> &[u16] {
-        &self.order[self.span(place, tier)]
+    fn row(&self, place: PlaceIndex) -> Range<usize> {
+        place.get() * self.hubs.len()..(place.get() + 1) * self.hubs.len()
+    }
+
+    /// All hubs as a place likes them, tier by tier, cheapest first, whatever their residency.
+    #[inline]
+    pub(crate) fn order(&self, place: PlaceIndex) -> &[u16] {
+        &self.order[self.row(place)]
     }
 
     /// What each hub of [`Layout::order`] costs, in milliseconds.
-    pub(crate) fn costs(&self, place: PlaceIndex, tier: Tier) -> &[u32] {
-        &self.cost[self.span(place, tier)]
+    pub(crate) fn costs(&self, place: PlaceIndex) -> &[u32] {
+        &self.cost[self.row(place)]
     }
 }
 

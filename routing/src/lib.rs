@@ -15,6 +15,7 @@ mod layout;
 mod pool;
 mod publish;
 mod query;
+mod rank;
 mod select;
 mod spec;
 mod state;

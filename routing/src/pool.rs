@@ -8,7 +8,7 @@ use crate::{Era, EraSet, HubState, Share};
 
 /// Up to this many members, rendezvous looks at each; beyond, it first goes down a tree whose every node has
 /// [`BRANCHES`]. 32 looks take some 150 to 300 ns.
-const FLAT_MAX: usize = 32;
+pub(crate) const FLAT_MAX: usize = 32;
 /// Up to this many members the tree has one level, beyond it two, so that no leaf grows much beyond 32. Crossing a
 /// limit re-deals the keys of the pool once.
 const ONE_LEVEL_MAX: usize = 512;
@@ -44,6 +44,9 @@ pub(crate) struct Members {
     levels: Vec<Vec<Lot>>,
     /// All hubs weigh the same.
     pub(crate) even: bool,
+    /// For each hub, what part of 2^32 of its draws it keeps, and who has the others: so a draw by weight takes two looks.
+    /// Empty where all weigh the same, or nobody draws.
+    draws: Vec<(u32, u16)>,
 }
 
 impl Members {
@@ -72,7 +75,19 @@ impl Members {
         };
         let even = set.windows(2).all(|pair| weight(&pair[0]) == weight(&pair[1]));
         let lots = hubs.iter().map(|hub| Lot::new(facts[usize::from(*hub)].seed, weight(hub))).collect();
-        Self { starts, levels: (1..=depth).map(level).collect(), even, hubs, lots }
+        let weights = || hubs.iter().map(weight).collect::<Vec<_>>();
+        let draws = if even || depth == 0 { Vec::new() } else { draws(&weights()) };
+        Self { starts, levels: (1..=depth).map(level).collect(), even, draws, hubs, lots }
+    }
+
+    /// A hub by dice, in proportion to weight, whatever its state.
+    #[inline]
+    pub(crate) fn drawn(&self, dice: u64) -> u16 {
+        let at = (((dice >> 32) * self.hubs.len() as u64) >> 32) as usize;
+        match self.draws.get(at) {
+            Some(&(keeps, other)) if dice as u32 >= keeps => self.hubs[usize::from(other)],
+            _ => self.hubs[at],
+        }
     }
 
     pub(crate) fn hubs(&self) -> &[u16] {
@@ -88,6 +103,23 @@ impl Members {
         let span = self.starts[leaf] as usize..self.starts[leaf + 1] as usize;
         self.hubs[span.clone()].iter().copied().zip(self.lots[span].iter().copied())
     }
+}
+
+/// Deals what is above the average weight to those below it (Walker's alias method, in whole numbers).
+fn draws(weights: &[u32]) -> Vec<(u32, u16)> {
+    let (count, total) = (weights.len() as u64, weights.iter().map(|&w| u64::from(w)).sum::<u64>());
+    let mut left: Vec<u64> = weights.iter().map(|&weight| u64::from(weight) * count).collect();
+    let mut draws: Vec<(u32, u16)> = (0..weights.len()).map(|at| (u32::MAX, at as u16)).collect();
+    let (mut light, mut heavy): (Vec<usize>, Vec<usize>) =
+        (0..weights.len()).partition(|&at| left[at] < total);
+    while let (Some(small), Some(&large)) = (light.pop(), heavy.last()) {
+        draws[small] = (((left[small] << 32) / total) as u32, large as u16);
+        left[large] -= total - left[small];
+        if left[large] < total {
+            light.extend(heavy.pop());
+        }
+    }
+    draws
 }
 
 /// What changes about a hub.
@@ -206,6 +238,28 @@ fn sums(weights: &[u64]) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn draws_are_proportional_to_weight() {
+        let check = |weights: &[u32]| {
+            let draws = draws(weights);
+            let mut found = vec![0.0; weights.len()];
+            for (at, &(keeps, other)) in draws.iter().enumerate() {
+                let keeps = f64::from(keeps) / f64::from(u32::MAX);
+                found[at] += keeps;
+                found[usize::from(other)] += 1.0 - keeps;
+            }
+            let total: u32 = weights.iter().sum();
+            for (found, &weight) in found.iter().zip(weights) {
+                let expected = f64::from(weight) * weights.len() as f64 / f64::from(total);
+                assert!((found - expected).abs() < 1e-6, "{weights:?}: {found}, not {expected}");
+            }
+        };
+        check(&[1, 1]);
+        check(&[1, 2, 3]);
+        check(&[1000, 1, 1, 1]);
+        check(&(1..=700).collect::<Vec<_>>());
+    }
 
     #[test]
     fn sums_are_the_smallest_whole_numbers() {

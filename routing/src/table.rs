@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::layout::Layout;
 use crate::pool::{Live, Members, Vitals};
+use crate::rank::Standing;
 use crate::spec::{Algorithm, PlaceResidency, SpecError, TableSpec};
 use crate::{
     Era, EraSet, Generation, Generational, HubId, HubIndex, HubState, HubType, LocationName, PlaceIndex,
@@ -83,8 +84,9 @@ pub struct RoutingTable {
     panic: bool,
     pub(crate) layout: Arc<Layout>,
     vitals: Vec<Vitals>,
-    /// For each pool, legacy then modern.
-    live: Vec<Live>,
+    pub(crate) standing: Standing,
+    /// For each era, legacy then modern, each pool; the same twice where the eras agree.
+    live: [Arc<Vec<Live>>; 2],
 }
 
 impl RoutingTable {
@@ -94,16 +96,27 @@ impl RoutingTable {
     /// [`SpecError`] with everything that makes the spec impossible.
     pub fn build(spec: &TableSpec, generation: Generation) -> Result<Self, SpecError> {
         spec.check()?;
-        let vitals =
+        let vitals: Vec<Vitals> =
             spec.hubs.iter().map(|h| Vitals { state: h.state, health: h.health, eras: h.eras }).collect();
-        Ok(Self::assemble(Arc::new(Layout::new(spec)), vitals, generation, false))
+        let layout = Arc::new(Layout::new(spec));
+        let standing = Standing::new(&layout, &vitals, false, None);
+        Ok(Self::assemble(layout, vitals, standing, generation, false))
     }
 
-    fn assemble(layout: Arc<Layout>, vitals: Vec<Vitals>, generation: Generation, panic: bool) -> Self {
-        let live = |pool: &Members, era| Live::new(pool, &layout.hubs, &vitals, era, layout.algorithm);
-        let both = |pool| [live(pool, Era::Legacy), live(pool, Era::Modern)];
-        let live = layout.pools.iter().flat_map(both).collect();
-        Self { generation, panic, layout, vitals, live }
+    fn assemble(
+        layout: Arc<Layout>,
+        vitals: Vec<Vitals>,
+        standing: Standing,
+        generation: Generation,
+        panic: bool,
+    ) -> Self {
+        let live = |era| {
+            let live = |pool: &Members| Live::new(pool, &layout.hubs, &vitals, era, layout.algorithm);
+            Arc::new(layout.pools.iter().map(live).collect())
+        };
+        let legacy: Arc<Vec<Live>> = live(Era::Legacy);
+        let modern = if standing.eras_agree() { Arc::clone(&legacy) } else { live(Era::Modern) };
+        Self { generation, panic, layout, vitals, standing, live: [legacy, modern] }
     }
 
     /// Begins the next table: the same hubs and places, other states. The layout is shared, not copied.
@@ -138,18 +151,7 @@ impl RoutingTable {
     }
 
     fn hub_at(&self, at: usize) -> Hub<'_> {
-        let (facts, vitals) = (&self.layout.hubs[at], &self.vitals[at]);
-        Hub {
-            // A table has at most 65,535 hubs.
-            index: HubIndex(at as u16),
-            id: &facts.id,
-            hub_type: facts.hub_type,
-            location: &facts.location,
-            weight: facts.weight,
-            eras: vitals.eras,
-            state: vitals.state,
-            health: vitals.health,
-        }
+        self.layout.hub(at, &self.vitals[at])
     }
 
     /// The hub of this name.
@@ -203,7 +205,7 @@ impl RoutingTable {
 
     #[inline]
     pub(crate) fn live(&self, pool: usize, era: Era) -> &Live {
-        &self.live[pool * 2 + era.slot()]
+        &self.live[era.slot()][pool]
     }
 }
 
@@ -222,7 +224,18 @@ pub struct Revision<'t> {
     panic: bool,
 }
 
-impl Revision<'_> {
+impl<'t> Revision<'t> {
+    /// Every hub as the next table will have it, in the order of the spec: for who must look before it is made.
+    pub fn hubs(&self) -> impl ExactSizeIterator<Item = Hub<'t>> {
+        let layout = &self.table.layout;
+        self.vitals.iter().enumerate().map(|(at, vitals)| layout.hub(at, vitals))
+    }
+
+    /// One of them; `None` when the index is from a larger table.
+    pub fn hub(&self, index: HubIndex) -> Option<Hub<'t>> {
+        self.vitals.get(index.get()).map(|vitals| self.table.layout.hub(index.get(), vitals))
+    }
+
     /// Gives a hub another state. A hub that the table does not have is passed over, here and below.
     pub fn state(self, hub: HubIndex, state: HubState) -> Self {
         self.change(hub, |vitals| vitals.state = state)
@@ -253,6 +266,8 @@ impl Revision<'_> {
 
     /// Makes the table.
     pub fn build(self, generation: Generation) -> RoutingTable {
-        RoutingTable::assemble(Arc::clone(&self.table.layout), self.vitals, generation, self.panic)
+        let layout = Arc::clone(&self.table.layout);
+        let standing = Standing::new(&layout, &self.vitals, self.panic, Some(&self.table.standing));
+        RoutingTable::assemble(layout, self.vitals, standing, generation, self.panic)
     }
 }

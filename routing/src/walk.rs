@@ -9,12 +9,18 @@
 //!
 //! Residency, era and the hubs already tried hold in every round.
 
-use crate::balance::{by_key, dice, in_turn, least_loaded, mix};
+use std::ops::Range;
+
+use crate::balance::{by_key_flat, by_key_tree, dice, in_turn, least_loaded, mix};
 use crate::explain::{Step, Verdict};
+use crate::rank::{Ranked, Ranks};
 use crate::spec::Algorithm;
 use crate::{
     Choice, HubIndex, HubState, Pin, Refusal, ResidencyIndex, RouteQuery, RoutingTable, Share, Tier,
 };
+
+/// Hubs of a place's order that are looked at one by one before bits are read, 64 at once: as a rule, one of these it is.
+const NEAR_MAX: usize = 4;
 
 /// Who listens to the walk.
 pub(crate) trait Trace {
@@ -84,12 +90,25 @@ impl<'a> Walk<'a> {
         self.table.layout.hubs[usize::from(hub)].allowed >> self.residency.0 & 1 == 1
     }
 
+    #[inline]
+    fn untried(&self, hub: u16) -> bool {
+        !self.query.excluded.contains(HubIndex(hub))
+    }
+
     /// Residency, era and tries: what no round gives up.
     #[inline]
     fn fits(&self, hub: u16) -> bool {
-        self.allowed(hub)
-            && self.table.vitals(hub).eras.contains(self.query.era)
-            && !self.query.excluded.contains(HubIndex(hub))
+        self.allowed(hub) && self.table.vitals(hub).eras.contains(self.query.era) && self.untried(hub)
+    }
+
+    /// The hubs of this kind that fit, from this span of the place's order.
+    #[inline]
+    fn in_order(&self, kind: &'a Ranked, span: Range<usize>) -> impl Iterator<Item = u16> {
+        let (layout, place) = (&self.table.layout, self.query.region);
+        let allowed = layout.allowed_rows(self.residency);
+        let ranks = kind.rows.as_ref().map(|rows| Ranks::new(rows, allowed, place, span));
+        let order = layout.order(place);
+        ranks.into_iter().flatten().map(|rank| order[rank]).filter(|&hub| self.untried(hub))
     }
 
     /// Its share of placements, if it fits and takes any.
@@ -121,14 +140,11 @@ impl<'a> Walk<'a> {
             trace.step(Step::AllDeclined);
             Tier::ALL.into_iter().find_map(|tier| self.regardless(tier, trace))
         });
-        found.or_else(|| self.first(|hub| self.open(hub).is_some(), Step::ShareOfNothing, trace)).or_else(
-            || {
-                let ejected =
-                    |hub| matches!(self.table.vitals(hub).state, HubState::Ejected { .. }) && self.fits(hub);
-                let panic = self.table.panic();
-                panic.then(|| self.first(ejected, Step::Panic, trace)).flatten()
-            },
-        )
+        let (standing, era) = (&self.table.standing, self.query.era);
+        found.or_else(|| self.first(standing.idle(era), Step::ShareOfNothing, trace)).or_else(|| {
+            let panic = self.table.panic();
+            panic.then(|| self.first(standing.last(era), Step::Panic, trace)).flatten()
+        })
     }
 
     /// Round 1.
@@ -144,13 +160,16 @@ impl<'a> Walk<'a> {
         if layout.algorithm == Algorithm::Geographic {
             return self.nearest(tier, trace);
         }
+        let (members, key) = (&layout.pools[pool], self.query.key);
         let accepts = |hub| self.open(hub).is_some_and(|share| self.accepts(hub, share));
-        let chosen = match self.query.key {
-            Some(key) => by_key(&layout.pools[pool], live, key, accepts),
-            None if dice(self.placement, tier as u64) >= live.kept => {
+        let chosen = match key {
+            // Each of the few is asked for its share.
+            Some(key) if members.levels().is_empty() => by_key_flat(members, key, accepts),
+            _ if dice(self.placement, tier as u64) >= live.kept => {
                 trace.step(Step::TierSpilled { tier, kept: Share::saturating(live.kept) });
                 return None;
             }
+            Some(key) => by_key_tree(members, live, key, accepts, |hub| self.untried(hub)),
             None => self.balance(pool),
         };
         trace.step(match chosen {
@@ -163,16 +182,33 @@ impl<'a> Walk<'a> {
     /// Strict order, each hub for its share.
     #[inline]
     fn nearest(&self, tier: Tier, trace: &mut impl Trace) -> Option<HubIndex> {
-        for &hub in self.table.layout.order(self.query.region, tier) {
-            let Some(share) = self.open(hub).filter(|&share| share > Share::NONE) else { continue };
-            if self.accepts(hub, share) {
-                trace.step(Step::Chosen { tier, hub: HubIndex(hub), by_key: false });
+        let (layout, place) = (&self.table.layout, self.query.region);
+        let span = layout.span(place, tier);
+        let near = span.end.min(span.start + NEAR_MAX);
+        for &hub in &layout.order(place)[span.start..near] {
+            if self.open(hub) > Some(Share::NONE) && self.taken(hub, tier, trace) {
                 return Some(HubIndex(hub));
             }
-            trace.step(Step::HubDeclined { hub: HubIndex(hub), share });
+        }
+        for hub in self.in_order(self.table.standing.open(self.query.era), near..span.end) {
+            if self.taken(hub, tier, trace) {
+                return Some(HubIndex(hub));
+            }
         }
         trace.step(Step::TierTried { tier });
         None
+    }
+
+    /// Does this hub, which is open, take the placement?
+    #[inline]
+    fn taken(&self, hub: u16, tier: Tier, trace: &mut impl Trace) -> bool {
+        let share = self.table.vitals(hub).state.takes().unwrap_or(Share::NONE);
+        let (accepts, hub) = (self.accepts(hub, share), HubIndex(hub));
+        trace.step(match accepts {
+            true => Step::Chosen { tier, hub, by_key: false },
+            false => Step::HubDeclined { hub, share },
+        });
+        accepts
     }
 
     /// The table's algorithm among those that serve, by weight and share.
@@ -180,7 +216,7 @@ impl<'a> Walk<'a> {
     fn balance(&self, pool: usize) -> Option<HubIndex> {
         let live = self.table.live(pool, self.query.era);
         // A live view holds allowed hubs of the right era only; what is left to ask is whether one was tried.
-        let open = |hub| !self.query.excluded.contains(HubIndex(hub));
+        let open = |hub| self.untried(hub);
         match self.table.algorithm() {
             Algorithm::LeastConnections => least_loaded(live, self.query.turn, self.query.loads, open),
             Algorithm::Geographic | Algorithm::RoundRobin | Algorithm::HealthBased => {
@@ -198,32 +234,31 @@ impl<'a> Walk<'a> {
     }
 
     /// Rounds 3 and 4: the cheapest of the best tier.
-    fn first(&self, open: impl Fn(u16) -> bool, round: Step, trace: &mut impl Trace) -> Option<HubIndex> {
+    fn first(&self, kind: &Ranked, round: Step, trace: &mut impl Trace) -> Option<HubIndex> {
         trace.step(round);
         Tier::ALL.into_iter().find_map(|tier| {
-            let order = self.table.layout.order(self.query.region, tier);
-            let hub = order.iter().copied().find(|&hub| open(hub)).map(HubIndex)?;
+            let span = self.table.layout.span(self.query.region, tier);
+            let hub = self.in_order(kind, span).next().map(HubIndex)?;
             trace.step(Step::Chosen { tier, hub, by_key: false });
             Some(hub)
         })
     }
 
-    /// Why could nobody have it? Looks at every hub: a refusal may take its time.
+    /// Why could nobody have it? The first thing that alone keeps some hub from it.
     pub(crate) fn refusal(&self) -> Refusal {
-        let any = |blocked: Verdict| self.hubs().any(|hub| self.verdicts(hub).eq([blocked]));
-        if any(Verdict::Residency) {
+        let standing = &self.table.standing;
+        let (able, able_now) = (&standing.able, standing.able_in(self.query.era));
+        let allowed = self.table.layout.allowed_hubs(self.residency);
+        let mut abroad = allowed.into_iter().flat_map(|allowed| able_now.within(None, Some(allowed)));
+        if abroad.any(|hub| self.untried(hub.0)) {
             Refusal::Residency
-        } else if any(Verdict::Era) {
+        } else if able.within(allowed, Some(able_now)).any(|hub| self.untried(hub.0)) {
             Refusal::EraUnsupported
-        } else if any(Verdict::Tried) {
+        } else if able_now.within(allowed, None).next().is_some() {
             Refusal::AllTried
         } else {
             Refusal::NoneServing
         }
-    }
-
-    fn hubs(&self) -> impl Iterator<Item = u16> {
-        0..self.table.hubs().len() as u16
     }
 
     /// Everything that keeps a hub from new placements.

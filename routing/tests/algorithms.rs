@@ -208,3 +208,64 @@ fn a_hub_that_leaves_the_configuration_moves_its_own_keys_and_no_others() {
         assert!(before == after || before == "hub-4", "{before} to {after}");
     }
 }
+
+/// Every second hub is out, by a mixture that no tree leans on.
+fn half_out(table: &RoutingTable) -> RoutingTable {
+    let out = HubState::Ejected { retry_at: MonoTime::ZERO, strikes: 1 };
+    let odd: Vec<HubIndex> = table.hubs().map(|hub| hub.index).filter(|hub| hub.get() * 7 % 16 < 8).collect();
+    let revision = odd.into_iter().fold(table.revise(), |revision, hub| revision.state(hub, out));
+    revision.build(Generation::new(2))
+}
+
+#[test]
+fn with_half_of_the_fleet_out_a_hub_that_closes_still_moves_its_own_keys_and_no_others() {
+    for count in [20, 100, 600] {
+        let less = half_out(&primaries(Algorithm::RoundRobin, count));
+        let next = less.hubs().find(|hub| hub.state == HubState::SERVING).unwrap();
+        let lost = next.id.as_str().to_owned();
+        let out = HubState::Ejected { retry_at: MonoTime::ZERO, strikes: 1 };
+        let least = less.revise().state(next.index, out).build(Generation::new(3));
+        let (before, after) = (homes(&less, 12_000), homes(&least, 12_000));
+        let moved: Vec<_> = before.iter().zip(&after).filter(|(b, a)| b != a).collect();
+        assert!(!moved.is_empty() && moved.iter().all(|(before, _)| **before == lost), "{count} hubs");
+    }
+}
+
+#[test]
+fn keys_of_closed_hubs_are_dealt_by_weight_among_the_others() {
+    // Half of 200, for which keys draw; and but a few of them, each of which takes part in every lot.
+    for live in [100usize, 20] {
+        let hubs = (0..200).map(|n| hub(&format!("hub-{n}"), HubType::Primary, "x")).collect();
+        let mut spec = spec(Algorithm::RoundRobin, hubs, &[1; 200]);
+        for (hub, n) in spec.hubs.iter_mut().zip(0..) {
+            hub.weight = Weight::new(if n % 2 == 0 { 100 } else { 300 }).unwrap();
+            if n >= live {
+                hub.state = HubState::Drained { cause: Cause::Operator };
+            }
+        }
+        let table = table(&spec);
+        let homes = homes(&table, 60_000);
+        let heavy = |id: &String| table.hub(table.find(id).unwrap()).unwrap().weight.get() == 300;
+        let heavy = homes.iter().filter(|id| heavy(id)).count() as f64 / 60_000.0;
+        assert!((heavy - 0.75).abs() < 0.02, "{live} live: {heavy}");
+        let mut counts = std::collections::BTreeMap::new();
+        homes.iter().for_each(|id| *counts.entry(id).or_insert(0) += 1);
+        let (least, most) = (counts.values().min().unwrap(), counts.values().max().unwrap());
+        assert!(counts.len() == live && most / least < 6, "{live} live: {least} to {most}");
+    }
+}
+
+#[test]
+fn a_large_group_that_is_hardly_in_service_leaves_its_keys_to_the_next() {
+    let first = (0..100).map(|n| hub(&format!("first-{n}"), HubType::Primary, "x"));
+    let hubs = first.chain([hub("second", HubType::Secondary, "x")]).collect();
+    let mut spec = spec(Algorithm::RoundRobin, hubs, &[10; 101]);
+    for (hub, n) in spec.hubs[..100].iter_mut().zip(0..) {
+        // Two of a hundred take a fifth: one minus 0.8 squared stays.
+        let share = if n < 2 { share(200) } else { share(0) };
+        hub.state = HubState::Recovering { since: MonoTime::ZERO, share };
+    }
+    let homes = homes(&table(&spec), 50_000);
+    let counts = ["first-0", "first-1", "second"].map(|id| homes.iter().filter(|h| *h == id).count() as u32);
+    assert!(near(&counts, &[0.18, 0.18, 0.64]), "{counts:?}");
+}

@@ -154,6 +154,28 @@ proptest! {
     }
 
     #[test]
+    fn a_refusal_names_what_alone_keeps_some_hub_from_it(spec in any_spec(12), asked in any_request()) {
+        let table = build(&spec, &asked);
+        let query = asked.query(&table);
+        let told = explain(&table, &query);
+        let alone = |verdict| told.groups.iter().flat_map(|g| &g.hubs).any(|view| view.verdicts == [verdict]);
+        let expected = if told.groups.is_empty() {
+            Refusal::Unplaced
+        } else if alone(Verdict::Residency) {
+            Refusal::Residency
+        } else if alone(Verdict::Era) {
+            Refusal::EraUnsupported
+        } else if alone(Verdict::Tried) {
+            Refusal::AllTried
+        } else {
+            Refusal::NoneServing
+        };
+        if let Choice::Refuse(why) = told.choice {
+            prop_assert_eq!(why, expected, "{:?}", told.groups);
+        }
+    }
+
+    #[test]
     fn a_better_tier_in_full_service_is_never_passed_by(spec in any_spec(12), asked in any_request()) {
         let table = build(&spec, &asked);
         let query = RouteQuery { pin: None, ..asked.query(&table) };

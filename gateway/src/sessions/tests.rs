@@ -101,8 +101,8 @@ fn a_session_is_not_idle_while_a_request_is_in_flight() {
     assert_eq!(sessions.sweep(at(9_000), IDLE, THOROUGH), 0);
     assert_eq!(sessions.touch(&session(1), "a", at(9_000), IDLE), Ok(()));
     // Its idle time begins with the end of the request, which is now.
-    drop(busy);
     let now = clock::since_start();
+    drop(busy);
     assert_eq!(sessions.sweep(now + IDLE, IDLE, THOROUGH), 0);
     assert_eq!(sessions.sweep(now + IDLE * 2, IDLE, THOROUGH), 1);
 }

@@ -10,13 +10,16 @@ use rustls::pki_types::pem::PemObject as _;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
 /// How long resolved addresses are used. The system's resolver does not tell a record's own time to live; half a
 /// minute is the usual floor of DNS-based load balancing.
 const RESOLVED_FOR: Duration = Duration::from_secs(30);
+/// How long addresses that have had their time are used while a look for new ones fails, or is on its way. A resolver
+/// that is out must not take the hubs with it.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// Most addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 8;
 
@@ -34,8 +37,14 @@ pub(crate) struct Reach {
     host: String,
     port: u16,
     fixed: Option<SocketAddr>,
-    resolved: Mutex<Option<(Vec<SocketAddr>, Instant)>>,
+    resolved: Mutex<Option<Resolved>>,
     tls: Option<TransportConnector>,
+}
+
+/// What a name meant when it was last resolved.
+struct Resolved {
+    addresses: Vec<SocketAddr>,
+    good_until: Instant,
 }
 
 impl std::fmt::Debug for Reach {
@@ -69,9 +78,11 @@ impl Reach {
         Err(failure)
     }
 
-    /// No address took a connection: what the name means may have changed.
+    /// No address took a connection: what the name means may have changed, and is asked again next time.
     pub(crate) fn forget(&self) {
-        *self.resolved.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        if let Some(resolved) = &mut *self.resolved() {
+            resolved.good_until = clock::instant();
+        }
     }
 
     /// A connection to this address, TLS included.
@@ -92,17 +103,31 @@ impl Reach {
         if let Some(fixed) = self.fixed {
             return Ok(vec![fixed]);
         }
-        let known = self.resolved.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((addresses, at)) = known
-            && clock::instant().saturating_duration_since(at) < RESOLVED_FOR
-        {
-            return Ok(addresses);
+        let now = clock::instant();
+        let old = match &mut *self.resolved() {
+            Some(resolved) if now < resolved.good_until => return Ok(resolved.addresses.clone()),
+            Some(resolved) => {
+                // Others go on with these meanwhile, so that one look is on its way and not a hundred.
+                resolved.good_until = now + RETRY_AFTER;
+                Some(resolved.addresses.clone())
+            }
+            None => None,
+        };
+        let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await;
+        let found = found.map(|found| found.take(ADDRESSES_MAX).collect::<Vec<_>>());
+        match (found, old) {
+            (Ok(addresses), _) if !addresses.is_empty() => {
+                let resolved = Resolved { addresses: addresses.clone(), good_until: now + RESOLVED_FOR };
+                *self.resolved() = Some(resolved);
+                Ok(addresses)
+            }
+            (_, Some(old)) => Ok(old),
+            (found, None) => found,
         }
-        let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await?;
-        let addresses: Vec<_> = found.take(ADDRESSES_MAX).collect();
-        *self.resolved.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some((addresses.clone(), clock::instant()));
-        Ok(addresses)
+    }
+
+    fn resolved(&self) -> MutexGuard<'_, Option<Resolved>> {
+        self.resolved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -128,4 +153,40 @@ pub(crate) fn trusting(ca_file: Option<&Path>) -> Result<ConnectorOptions, Trust
         options.ca_file = Some(path.to_owned());
     }
     Ok(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reach(host: &str) -> Reach {
+        let url = HubUrl { scheme: HubScheme::Http, host: host.to_owned(), port: 7, path: "/mcp".to_owned() };
+        Reach::new(&url, None).expect("no files")
+    }
+
+    fn know(reach: &Reach, good_until: Instant) -> Vec<SocketAddr> {
+        let addresses = vec![SocketAddr::from(([192, 0, 2, 1], 7))];
+        *reach.resolved() = Some(Resolved { addresses: addresses.clone(), good_until });
+        addresses
+    }
+
+    #[tokio::test]
+    async fn a_name_is_resolved_again_after_its_time_or_a_failure() {
+        let reach = reach("localhost");
+        let old = know(&reach, clock::instant() + RESOLVED_FOR);
+        assert_eq!(reach.addresses().await.expect("known"), old);
+        reach.forget();
+        let new = reach.addresses().await.expect("localhost");
+        assert!(new != old && new.iter().all(|address| address.ip().is_loopback()), "{new:?}");
+    }
+
+    #[tokio::test]
+    async fn a_resolver_that_is_out_takes_no_hub_with_it() {
+        let reach = reach("nobody.invalid");
+        assert!(reach.addresses().await.is_err());
+        let old = know(&reach, clock::instant());
+        assert_eq!(reach.addresses().await.expect("the old ones"), old);
+        // Nobody else looks for a while.
+        assert!(reach.resolved().as_ref().is_some_and(|r| r.good_until > clock::instant()));
+    }
 }
