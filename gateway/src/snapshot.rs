@@ -10,7 +10,7 @@ use crate::listen::tls::{self, CertificateError};
 use crate::observe::metrics::Metrics;
 use crate::probe::Prober;
 use crate::upstream::{TrustError, Upstream};
-use mcphub_conf::settings::{GeoDatabase, ListenerSettings, SessionBind, Settings};
+use mcphub_conf::settings::{GeoDatabase, HubSettings, ListenerSettings, SessionBind, Settings};
 use mcphub_geo::{Coordinates, Database, HubSites, PlaceBook, ResidencyError, Standing};
 use mcphub_routing::{
     EraSet, Generation, Generational, HubSpec, HubState, LocationName, RoutingTable, Share, SpecError,
@@ -116,7 +116,7 @@ impl Snapshot {
         let sealer = Arc::new(Sealer::new(keys, bind, settings.session.max_age));
         let listeners = listeners(&settings, previous)?;
         let upstreams = upstreams(&settings, previous, metrics)?;
-        let probers = probers(&settings, &upstreams)?;
+        let probers = probers(&settings, &upstreams, previous)?;
         let generation = previous.map_or(Generation::FIRST, |snapshot| snapshot.table.generation().next());
         let places = PlaceBook::new(coordinates_of(&settings, &settings.gateway.location)?, geo.kind());
         let table = Arc::new(lay_out(&settings, &places, generation)?);
@@ -219,7 +219,7 @@ fn upstreams(
     previous: Option<&Snapshot>,
     metrics: &Metrics,
 ) -> Result<Vec<Arc<Upstream>>, SnapshotError> {
-    let made = |hub: &mcphub_conf::settings::HubSettings| {
+    let made = |hub: &HubSettings| {
         let kept = previous.and_then(|snapshot| {
             let index = snapshot.table.find(hub.id.as_str())?;
             snapshot.upstreams.get(index.get()).filter(|upstream| upstream.serves(hub)).cloned()
@@ -234,9 +234,22 @@ fn upstreams(
     settings.hubs.iter().map(made).collect()
 }
 
-/// How these hubs are asked whether they are well.
-fn probers(settings: &Settings, upstreams: &[Arc<Upstream>]) -> Result<Arc<[Arc<Prober>]>, SnapshotError> {
-    let made = |(hub, upstream): (&mcphub_conf::settings::HubSettings, &Arc<Upstream>)| {
+/// How these hubs are asked whether they are well. One that is asked as before keeps what was learned of it.
+fn probers(
+    settings: &Settings,
+    upstreams: &[Arc<Upstream>],
+    previous: Option<&Snapshot>,
+) -> Result<Arc<[Arc<Prober>]>, SnapshotError> {
+    let kept = |hub: &HubSettings, upstream: &Arc<Upstream>| {
+        let before = previous.filter(|before| before.settings.health == settings.health)?;
+        let at = before.table.find(hub.id.as_str())?.get();
+        let same = before.settings.hubs.get(at)? == hub && Arc::ptr_eq(before.upstreams.get(at)?, upstream);
+        before.probers.get(at).filter(|_| same).cloned()
+    };
+    let made = |(hub, upstream): (&HubSettings, &Arc<Upstream>)| {
+        if let Some(prober) = kept(hub, upstream) {
+            return Ok(prober);
+        }
         Prober::new(hub, &settings.health, upstream)
             .map(Arc::new)
             .map_err(|source| SnapshotError::Trust { hub: hub.id.to_string(), source })

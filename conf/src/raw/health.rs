@@ -8,7 +8,7 @@ use crate::settings::{Canary, HealthSettings, MetricsSettings, Probe};
 use crate::site::Site;
 use crate::tables::{Maybe, Table};
 use crate::value::{JsonTable, MetricName, ProbeKind, ToolName, UrlPath};
-use mcphub_routing::Era;
+use mcphub_routing::{Era, Share};
 use std::time::Duration;
 
 /// What the client libraries of Prometheus call these things.
@@ -35,6 +35,10 @@ section! {
         failover_threshold: At<u32> = default(3).within(1, 100),
         /// Successes in a row that bring it back.
         recovery_threshold: At<u32> = default(2).within(1, 100),
+        /// Requests in a row that were answered with an error and take a hub out.
+        errors_in_row: At<u32> = default(5).within(1, 1000),
+        /// The share of a hub's requests that must fail for it to be taken out, if it is more than twice that of its peers.
+        error_rate: At<Share> = default(Share::saturating(50)).within(Share::saturating(1), Share::FULL),
         /// Of probe = "http": the path asked for, on the hub's host and port.
         path: At<UrlPath> = default(UrlPath("/".to_owned())),
         /// Of probe = "http": the status that means well.
@@ -112,6 +116,8 @@ pub(super) fn lower(raw: &RawHealth, hubs: &[RawHub], site: &Site<'_>) -> Health
         timeout: timeout.value,
         failover_threshold: raw.failover_threshold.value,
         recovery_threshold: raw.recovery_threshold.value,
+        errors_in_row: raw.errors_in_row.value,
+        error_rate: raw.error_rate.value,
         expect_tool: raw.expect_tool.as_ref().map(|at| at.value.0.clone()),
         canary: raw.canary.0.as_ref().and_then(lower_canary),
         metrics: MetricsSettings {

@@ -19,6 +19,10 @@ pub struct HealthSettings {
     pub failover_threshold: u32,
     /// Successes in a row that bring it back.
     pub recovery_threshold: u32,
+    /// Requests in a row answered with an error that take a hub out.
+    pub errors_in_row: u32,
+    /// The share of failing requests that takes a hub out.
+    pub error_rate: Share,
     /// Of [`Probe::Mcp`], on modern hubs: the tool that `tools/list` must name.
     pub expect_tool: Option<String>,
     /// Of [`Probe::Mcp`], on modern hubs: the call that must come back well.
@@ -80,6 +84,14 @@ pub struct FailoverSettings {
     pub drain_deadline: Duration,
     /// Time over which a hub that came back regains its full weight.
     pub slow_start: Duration,
+    /// Shortest stay of a hub in any state, unless it answers nothing or an operator asks.
+    pub dwell: Duration,
+    /// How long a hub stays ejected, for each time in a row.
+    pub ejection: Duration,
+    /// How long it stays ejected at most; never below `ejection`.
+    pub ejection_max: Duration,
+    /// When more than this share of the hubs looks bad, the gateway doubts itself.
+    pub panic_threshold: Share,
 }
 
 /// `[predictor]`.

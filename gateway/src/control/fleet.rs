@@ -136,6 +136,15 @@ impl Fleet {
         }
     }
 
+    /// Do hubs serve different eras, as far as that is configured or learned? Sessions and requests of an era can then be
+    /// placed on some of them only.
+    pub(super) fn has_mixed_eras(&self) -> bool {
+        let learned = |hub: &HubId| self.inputs.evidence.get(hub).and_then(|evidence| evidence.eras);
+        let mut eras = self.watched.iter().filter_map(|(hub, watched)| watched.eras.or_else(|| learned(hub)));
+        let first = eras.next();
+        eras.any(|eras| Some(eras) != first)
+    }
+
     /// Looks which hubs something is odd about, as far as requests tell.
     pub(super) fn take_suspicions(&mut self, now: MonoTime) {
         for (hub, watched) in &self.watched {

@@ -101,6 +101,8 @@ pub struct Control {
     found: (mpsc::Sender<Found>, mpsc::Receiver<Found>),
     /// When hubs were last looked at, and whether somebody asked for another look.
     looked: (MonoTime, bool),
+    /// Whether hubs serve different eras.
+    mixed: bool,
     /// Whether what the operator wanted before this start is known yet.
     remembers: bool,
 }
@@ -157,6 +159,7 @@ impl Control {
             plans: Plans::default(),
             found: mpsc::channel(FOUND_MAX),
             looked: (now, false),
+            mixed: false,
             remembers: false,
         };
         control.follow(now);
@@ -217,6 +220,7 @@ impl Control {
         }
         self.scrape();
         self.look(Scope::All);
+        self.note_eras();
         self.metrics.control.tick.observe(clock::instant().saturating_duration_since(began).as_secs_f64());
         self.reap();
     }
@@ -230,6 +234,16 @@ impl Control {
         }
         let idle_age = snapshot.settings.session.idle_age;
         self.sessions.sweep(clock::since_start(), idle_age, SWEEP_BUDGET);
+    }
+
+    /// A fleet whose hubs serve different eras works, but most likely nobody meant it.
+    fn note_eras(&mut self) {
+        let mixed = self.fleet.has_mixed_eras();
+        self.metrics.control.mixed_eras.set(i64::from(mixed));
+        if mixed && !self.mixed {
+            tracing::warn!("hubs serve different eras of MCP: see `eras` in /v1/hubs");
+        }
+        self.mixed = mixed;
     }
 
     fn note_snapshot(&self) {

@@ -2,7 +2,8 @@
 
 use mcphub_conf::settings::{HealthSettings, PredictorMode, Settings};
 use mcphub_health::ProbeSettings;
-use mcphub_predictor::{ForecastPolicy, ForecastUse, Policy};
+use mcphub_predictor::{EjectionPolicy, ErrorPolicy, ForecastPolicy, ForecastUse, Policy};
+use mcphub_routing::Share;
 
 /// The thresholds and rails of the control loop.
 pub(super) fn of(settings: &Settings) -> Policy {
@@ -20,6 +21,17 @@ pub(super) fn of(settings: &Settings) -> Policy {
         drain_deadline: failover.drain_deadline,
         min_serving_hubs: failover.min_serving_hubs,
         max_out: failover.max_out,
+        errors_in_row: health.errors_in_row,
+        errors: ErrorPolicy {
+            rate_out: health.error_rate,
+            // The way back is as far below as it is by default.
+            rate_in: Share::saturating(health.error_rate.per_mille() * 2 / 5),
+            ..standard.errors
+        },
+        dwell: failover.dwell,
+        ejection: EjectionPolicy { base: failover.ejection, max: failover.ejection_max, ..standard.ejection },
+        panic_enter: failover.panic_threshold,
+        panic_leave: failover.panic_threshold,
         // Evidence lives through fifteen rounds of probes, as it does with the standard interval.
         probes_stale: standard.probes_stale.max(health.interval * 15),
         forecast: ForecastPolicy { mode, ..standard.forecast },
@@ -88,6 +100,6 @@ mod tests {
         assert_eq!((policy.max_out.per_mille(), policy.drain_deadline.as_secs()), (200, 5));
         assert_eq!((policy.slow_start.is_zero(), policy.forecast.mode), (true, ForecastUse::Act));
         assert_eq!(policy.probes_stale.as_secs(), 150, "fifteen rounds");
-        assert_eq!(of(&settings("")).probes_stale, Policy::default().probes_stale);
+        assert_eq!(of(&settings("")), Policy::default(), "what is not written is what is documented");
     }
 }

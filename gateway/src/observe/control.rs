@@ -23,6 +23,8 @@ pub struct ControlMetrics {
     probes: IntCounterVec,
     /// 1 while so much looks bad that ejected hubs are tried too.
     pub panic: IntGauge,
+    /// 1 while hubs serve different eras.
+    pub mixed_eras: IntGauge,
 }
 
 impl ControlMetrics {
@@ -38,6 +40,7 @@ impl ControlMetrics {
         )?;
         let panic =
             IntGauge::new("mcphub_panic", "1 while so much looks bad that ejected hubs are tried too.")?;
+        let mixed_eras = IntGauge::new("mcphub_fleet_mixed_eras", "1 while hubs serve different eras.")?;
         let plans_refused = IntCounter::new("mcphub_plans_refused_total", "Plans that broke a guard rail.")?;
         let tick = Histogram::with_opts(
             HistogramOpts::new("mcphub_control_tick_seconds", "Time that one look at all hubs takes.")
@@ -45,6 +48,7 @@ impl ControlMetrics {
         )?;
         registry.register(Box::new(states.clone()))?;
         registry.register(Box::new(panic.clone()))?;
+        registry.register(Box::new(mixed_eras.clone()))?;
         registry.register(Box::new(plans_refused.clone()))?;
         registry.register(Box::new(tick.clone()))?;
         Ok(Self {
@@ -58,6 +62,7 @@ impl ControlMetrics {
             )?,
             probes: counters("mcphub_probes_total", "What probes came to.", &["hub", "outcome"])?,
             panic,
+            mixed_eras,
         })
     }
 
