@@ -36,7 +36,7 @@ impl Watched {
     fn memory(&self) -> Memory {
         let changed = Some(NOW.before(Duration::from_secs(600)));
         let hub = HubMemory { changed, returned: changed, strikes: 1, ..HubMemory::default() };
-        Memory { hubs: self.ids.iter().map(|id| (id.clone(), hub)).collect(), panic_since: None }
+        Memory { hubs: self.ids.iter().map(|id| (id.clone(), hub)).collect(), ..Memory::default() }
     }
 
     fn inputs(&self) -> Inputs {

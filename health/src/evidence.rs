@@ -30,6 +30,8 @@ pub struct Evidence {
 pub struct Passive {
     /// Failures since anything was last answered. Failures in the very millisecond of an answer do not count.
     pub consecutive_failures: u32,
+    /// How many of those got no answer at all, not even an error.
+    pub unanswered: u32,
     /// When a request was last answered, to the millisecond.
     pub last_answer: Option<MonoTime>,
     /// When a request last failed, to the millisecond.
@@ -86,6 +88,12 @@ impl Window {
         share(self.count(Outcome::ConnectError), self.connects)
     }
 
+    /// What most of those came to that got no answer at all; of equals, the first in [`Outcome::ALL`].
+    pub fn worst_silence(&self) -> Option<Outcome> {
+        let silent = Outcome::ALL.into_iter().filter(|&o| !o.is_answer() && self.count(o) > 0);
+        silent.reduce(|most, o| if self.count(o) > self.count(most) { o } else { most })
+    }
+
     /// What most failures came to; of equals, the first in [`Outcome::ALL`]. `None` without a failure.
     pub fn worst(&self) -> Option<Outcome> {
         let failures = Outcome::ALL.into_iter().filter(|&o| o.is_failure() && self.count(o) > 0);
@@ -107,6 +115,10 @@ pub struct Probes {
     pub passes: u32,
     /// Probes that failed in a row, up to the last one that ended. Zero when that one passed.
     pub fails: u32,
+    /// How many of `fails`, up to the last one, got no answer at all, not even an error.
+    pub unanswered: u32,
+    /// When the first of those in a row that speak against it, ended or stalled, was sent.
+    pub against_since: Option<MonoTime>,
     /// Probes still without an answer, sent after the last that passed, and silent for longer than a healthy hub is.
     pub stalled: u32,
     /// When the first of the stalled ones was sent.
@@ -238,6 +250,9 @@ mod tests {
         check(&[(Outcome::Ok, 9), (Outcome::Reset, 1)], Some(100), Some(Outcome::Reset));
         check(&[(Outcome::Timeout, 2), (Outcome::Http5xx, 2)], Some(1000), Some(Outcome::Timeout));
         check(&[(Outcome::Timeout, 2), (Outcome::Http5xx, 3)], Some(1000), Some(Outcome::Http5xx));
+        let mixed = Window::of(&[(Outcome::Timeout, 2), (Outcome::Http5xx, 3)]);
+        assert_eq!(mixed.worst_silence(), Some(Outcome::Timeout));
+        assert_eq!(Window::of(&[(Outcome::Http5xx, 3)]).worst_silence(), None);
         let refused = Window { connects: 4, ..Window::of(&[(Outcome::ConnectError, 3), (Outcome::Ok, 97)]) };
         assert_eq!(refused.refused_share(), Share::from_per_mille(750));
         assert_eq!(Window::of(&[(Outcome::Ok, 97)]).refused_share(), None);

@@ -60,6 +60,7 @@ impl Flight {
 #[derive(Debug, Clone, Copy)]
 struct End {
     id: ProbeId,
+    sent: MonoTime,
     outcome: Outcome,
     latency: Duration,
 }
@@ -101,11 +102,16 @@ impl ProbeLedger {
         let (passing, row) = self.row();
         let patience = self.silence_max(self.settings.stall);
         let stalled = || self.suspects().filter(|flight| now.since(flight.silent_since) >= patience);
+        let stalled_since = stalled().map(|flight| flight.sent).min();
+        let failing = self.ends.iter().rev().take_while(|end| end.outcome.is_failure());
+        let unanswered = failing.clone().take_while(|end| !end.outcome.is_answer()).count();
         Probes {
             passes: if passing { row } else { 0 },
             fails: if passing { 0 } else { row },
+            unanswered: unanswered as u32,
+            against_since: failing.map(|end| end.sent).chain(stalled_since).min(),
             stalled: stalled().count() as u32,
-            stalled_since: stalled().map(|flight| flight.sent).min(),
+            stalled_since,
             last: self.ends.last().map(|end| end.outcome),
             last_pass: self.last_pass,
             last_end: self.last_end,
@@ -179,7 +185,8 @@ impl ProbeLedger {
             self.last_pass = self.last_pass.max(Some(end));
         }
         self.last_end = self.last_end.max(Some(end));
-        self.insert(End { id: report.id, outcome: report.outcome, latency: report.latency });
+        let (id, outcome, latency) = (report.id, report.outcome, report.latency);
+        self.insert(End { id, sent: flight.sent, outcome, latency });
         Some(flight.sent)
     }
 

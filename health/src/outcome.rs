@@ -71,6 +71,11 @@ impl Outcome {
         !matches!(self, Self::Ok | Self::Slow)
     }
 
+    /// Did the hub say anything? An error is an answer: whoever gives it is there.
+    pub fn is_answer(self) -> bool {
+        !matches!(self, Self::ConnectError | Self::Timeout | Self::Reset)
+    }
+
     /// Its place in [`Outcome::ALL`].
     pub(crate) fn slot(self) -> usize {
         match self {
@@ -131,6 +136,7 @@ mod tests {
         let check = |outcome: Outcome, fault, harmless, harmful| {
             assert_eq!(outcome.fault(), fault, "{outcome}");
             assert_eq!((outcome.retryable(true), outcome.retryable(false)), (harmless, harmful), "{outcome}");
+            assert_eq!(outcome.is_answer(), !harmless, "what was answered is not sent again: {outcome}");
         };
         check(Outcome::Ok, Fault::Nobodys, false, false);
         check(Outcome::Slow, Fault::Hubs, false, false);

@@ -84,7 +84,7 @@ impl Recorder {
         }
         if outcome.is_failure() {
             self.last_failure.reach(now);
-            return self.streak.failed(now);
+            return self.streak.failed(outcome.is_answer(), now);
         }
         self.answer.add(latency, second);
         self.last_answer.reach(now);
@@ -127,6 +127,7 @@ impl Recorder {
         let window = |[counts @ .., connects]: [u32; KINDS]| Window { counts, connects };
         Passive {
             consecutive_failures: self.streak.read(),
+            unanswered: self.streak.unanswered(),
             last_answer: self.last_answer.read(),
             last_failure: self.last_failure.read(),
             short: window(short),
@@ -163,19 +164,22 @@ impl Instant {
     }
 }
 
-/// Failures since they last ended: the stamp of that instant in the upper 40 bits, the failures in the lower 24. With the
-/// time in it, what arrives in one millisecond comes to the same in any order, and a busy healthy hub costs no write but
+/// Failures since they last ended: the stamp of that instant in the upper 40 bits, then those of them that were no answer
+/// in 9 bits, then all of them in 15. With the time in it, what arrives in one millisecond comes to the same in any order, and a busy healthy hub costs no write but
 /// the first of each millisecond.
 #[derive(Debug, Default)]
 struct Streak(AtomicU64);
 
-const FAILURES_MAX: u64 = (1 << 24) - 1;
+const FAILURES_MAX: u64 = (1 << 15) - 1;
+const UNANSWERED: u64 = 1 << 15;
+const UNANSWERED_MAX: u64 = (1 << 24) - UNANSWERED;
 
 impl Streak {
-    fn failed(&self, now: MonoTime) -> u32 {
+    fn failed(&self, answered: bool, now: MonoTime) -> u32 {
         let more = |word: u64| {
-            let counts = word >> 24 < stamp(now) && word & FAILURES_MAX < FAILURES_MAX;
-            counts.then_some(word + 1)
+            let one = u64::from(word & FAILURES_MAX < FAILURES_MAX);
+            let silent = !answered && word & UNANSWERED_MAX < UNANSWERED_MAX;
+            (word >> 24 < stamp(now)).then_some(word + one + if silent { UNANSWERED } else { 0 })
         };
         match self.0.fetch_update(Relaxed, Relaxed, more) {
             Ok(before) => (before & FAILURES_MAX) as u32 + 1,
@@ -194,6 +198,10 @@ impl Streak {
 
     fn read(&self) -> u32 {
         (self.0.load(Relaxed) & FAILURES_MAX) as u32
+    }
+
+    fn unanswered(&self) -> u32 {
+        ((self.0.load(Relaxed) & UNANSWERED_MAX) / UNANSWERED) as u32
     }
 }
 
@@ -324,6 +332,25 @@ mod tests {
             }
         });
         assert_eq!(hub.passive(at(7)).consecutive_failures, 20_000);
+        (0..20_000).for_each(|_| _ = hub.record(Outcome::Http5xx, MS, None, at(7)));
+        let found = hub.passive(at(7));
+        assert_eq!((found.consecutive_failures, found.unanswered), (32_767, 511), "full, and not wrapped");
+    }
+
+    #[test]
+    fn an_error_is_an_answer_and_a_failure() {
+        let hub = Recorder::default();
+        let check = |outcome, millis, expected| {
+            hub.record(outcome, MS, None, at(millis));
+            let found = hub.passive(at(millis));
+            assert_eq!((found.consecutive_failures, found.unanswered), expected, "{outcome} at {millis}");
+        };
+        check(Outcome::Http5xx, 1, (1, 0));
+        check(Outcome::Reset, 2, (2, 1));
+        check(Outcome::RpcTransportError, 3, (3, 1));
+        check(Outcome::Timeout, 4, (4, 2));
+        check(Outcome::Ok, 5, (0, 0));
+        check(Outcome::ConnectError, 6, (1, 1));
     }
 
     #[test]

@@ -93,10 +93,13 @@ pub fn check(
 ) -> Result<CheckedPlan, Flaw> {
     let next = plan.revise(table).map_err(Flaw::Misfit)?;
     let gone = gone_hubs(table, inputs, policy, plan.at);
+    let nobody = table.hubs().all(|hub| hub.state.takes().is_none() || gone.contains(hub.id));
     for step in &plan.steps {
         let is_gone = gone.contains(&step.hub);
         by_right(&plan, step, is_gone, inputs)?;
-        dwell(step, is_gone, inputs, policy, plan.at)?;
+        if !(nobody && step.to.takes().is_some()) {
+            dwell(step, is_gone, inputs, policy, plan.at)?;
+        }
     }
     fleet(&plan, (table, &next), &gone, policy)?;
     Ok(CheckedPlan(plan))
@@ -130,7 +133,7 @@ fn leaves(step: &Step) -> bool {
 }
 
 /// Has the hub been in its state, or at its weight, for long enough? Persons and the dead need not wait, nor do drains
-/// that end, nor what merely changes the way of being out.
+/// that end, nor what merely changes the way of being out, nor a hub on trial all of whose requests fail.
 fn dwell(step: &Step, is_gone: bool, inputs: &Inputs, policy: &Policy, now: MonoTime) -> Result<(), Flaw> {
     let memory = inputs.memory.of(&step.hub);
     let automatic_weight =
@@ -138,7 +141,10 @@ fn dwell(step: &Step, is_gone: bool, inputs: &Inputs, policy: &Policy, now: Mono
     let since = if is_change(step.from, step.to) {
         let out = step.from.takes().is_none() && step.to.takes().is_none();
         let leaves = is_gone && step.to.takes().is_none();
-        let free = matches!(step.reason, Reason::Operator) || out || leaves;
+        let trial = matches!(step.from, HubState::Recovering { .. })
+            && matches!(step.to, HubState::Ejected { .. })
+            && matches!(step.reason, Reason::RequestsFailed { .. });
+        let free = matches!(step.reason, Reason::Operator) || out || leaves || trial;
         memory.changed.filter(|_| !free)
     } else {
         memory.weighed.filter(|_| automatic_weight)

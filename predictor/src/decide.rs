@@ -35,17 +35,18 @@ pub fn decide(table: &RoutingTable, inputs: &Inputs, policy: &Policy, now: MonoT
     }
     let mut wants: Vec<(Hub<'_>, Want)> = Vec::new();
     for (hub, verdict) in table.hubs().zip(&verdicts) {
-        let affairs = Affairs::gather(hub, verdict, inputs, policy, (plan.panic, now));
+        let affairs = Affairs::gather(hub, verdict, inputs, policy, (&plan, now));
         wants.extend(affairs.wants().into_iter().map(|want| (hub, want)));
     }
     wants.sort_by_key(|(hub, want)| (want.rank, Reverse(severity(want.reason)), hub.id));
     let mut done = vec![false; verdicts.len()];
     for (hub, want) in wants {
-        if done[hub.index.get()] {
+        if done[hub.index.get()] || want.last_resort && fleet.tally.able > 0 {
             continue;
         }
         let step = Step { hub: hub.id.clone(), from: hub.state, to: want.to, reason: want.reason };
-        match want.objection.or_else(|| fleet.objection(hub, &want)) {
+        let objection = want.objection.filter(|objection| !fleet.needs(&want, objection));
+        match objection.or_else(|| fleet.objection(hub, &want)) {
             Some(objection) if step.from != step.to => plan.declined.push(Declined { step, objection }),
             Some(_) => {}
             None => {
@@ -75,7 +76,7 @@ fn begin(
 ) -> Plan {
     let wished_out = |hub: &Hub<'_>| inputs.wishes.get(hub.id).is_some_and(|wish| wish.out.is_some());
     let looks_bad = |(hub, verdict): &(Hub<'_>, &Verdict)| match hub.state {
-        HubState::Ejected { .. } => verdict.well.is_none(),
+        HubState::Ejected { .. } => verdict.there.is_none() || verdict.ill.is_some(),
         _ => verdict.ill.is_some(),
     };
     let counted: Vec<_> = table.hubs().zip(verdicts).filter(|(hub, _)| !wished_out(hub)).collect();
@@ -93,6 +94,9 @@ fn begin(
         (true, true) => memory.panic_since,
         (_, false) => None,
     };
+    if table.panic() && !panic {
+        memory.panic_ended = Some(now);
+    }
     memory.hubs.retain(|id, _| table.find(id.as_str()).is_some());
     let strangers = inputs.wishes.keys().filter(|id| table.find(id.as_str()).is_none()).cloned().collect();
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
@@ -108,6 +112,20 @@ struct Fleet<'a> {
 }
 
 impl Fleet<'_> {
+    /// Is a hub that has proved itself wanted back before its time? So much is out, or so little serves, that nobody
+    /// would have taken it out by choice; and if nobody else could take a request, it need not even dwell.
+    fn needs(&self, want: &Want, objection: &Objection) -> bool {
+        // Hubs that answer nothing count as out already: whether their own step comes before or after changes nothing.
+        let (serving, hubs) = (self.tally.serving, self.tally.hubs);
+        let short = serving < self.policy.floor() || hubs - serving > self.policy.out_most(hubs);
+        want.rank == Rank::Return
+            && match objection {
+                Objection::Ejected { .. } => short,
+                Objection::Dwell { .. } => self.tally.able == 0,
+                _ => false,
+            }
+    }
+
     /// What the rest of the fleet has against a step. The guard rails say the same again in their own words.
     fn objection(&self, hub: Hub<'_>, want: &Want) -> Option<Objection> {
         let leaves = in_service(hub.state) && !in_service(want.to);

@@ -52,6 +52,8 @@ pub struct Memory {
     pub hubs: BTreeMap<HubId, HubMemory>,
     /// When the present panic began.
     pub panic_since: Option<MonoTime>,
+    /// When the last panic ended. What happened until then happened to most at once: no hub is punished for it.
+    pub panic_ended: Option<MonoTime>,
 }
 
 /// What is remembered of one hub.

@@ -18,6 +18,8 @@ pub(crate) struct Verdict {
     pub(crate) ill: Option<Ill>,
     /// How many probes passed in a row, if it may return.
     pub(crate) well: Option<u32>,
+    /// The same, going by probes alone: its requests may have failed lately.
+    pub(crate) there: Option<u32>,
     /// How slow or overloaded it is, by its worst line crossed and the line it must be behind to be better.
     pub(crate) strain: Strain,
     /// Its health score.
@@ -98,38 +100,59 @@ fn times(evidence: &Evidence, policy: &LatencyPolicy) -> Option<u32> {
     Some(times.and_then(|times| u32::try_from(times).ok()).unwrap_or(u32::MAX))
 }
 
-fn unanswered(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::ConnectError | Outcome::Timeout | Outcome::Reset)
-}
-
 /// Does a hub answer nothing at all: neither probes nor requests? Both the decision and its guard rails ask this.
 pub(crate) fn gone(evidence: &Evidence, policy: &Policy, now: MonoTime) -> Option<Reason> {
     if now.since(evidence.at) > policy.probes_stale {
         return None;
     }
-    let (passive, probes) = (&evidence.passive, &evidence.probes);
-    let count = against(evidence, policy, now);
-    let silent = probes.fails == 0 || probes.last.is_some_and(unanswered);
-    let failing = probes.last_end.filter(|_| probes.fails > 0).max(probes.stalled_since);
-    let quiet = passive.last_answer.is_none_or(|answered| {
-        failing.is_some_and(|failing| answered < failing) || now.since(answered) >= policy.silence
-    });
-    if count >= policy.fall.max(1) && silent && quiet {
-        return Some(Reason::ProbesFailed { count });
+    let (passive, probes) = (&evidence.passive, Against::of(evidence, policy, now));
+    if probes.silent >= policy.fall.max(1) && !contradicted(evidence, policy, now) {
+        return Some(Reason::ProbesFailed { count: probes.count() });
     }
-    let outcome = passive.short.worst().filter(|&worst| unanswered(worst))?;
-    let count = failed_in_row(evidence, policy, now);
-    let reached = probes.last_pass.is_some_and(|passed| Some(passed) >= passive.last_failure);
-    (count >= policy.fall.max(1) && !reached).then_some(Reason::RequestsFailed { outcome, count })
+    let reached = evidence.probes.last_pass.is_some_and(|passed| Some(passed) >= passive.last_failure);
+    unanswered(evidence, policy, now).filter(|_| !reached)
 }
 
 /// Probes in a row that speak against the hub, unless they are from long ago.
-fn against(evidence: &Evidence, policy: &Policy, now: MonoTime) -> u32 {
-    let fresh = |at: Option<MonoTime>| at.is_some_and(|at| now.since(at) <= policy.probes_stale);
-    let probes = &evidence.probes;
-    let fails = if fresh(probes.last_end) { probes.fails } else { 0 };
-    let stalled = if fresh(probes.stalled_since) { probes.stalled } else { 0 };
-    fails.saturating_add(stalled)
+struct Against {
+    /// Up to the last one: those without an answer.
+    silent: u32,
+    /// Before them: those that failed in any way.
+    earlier: u32,
+}
+
+impl Against {
+    fn of(evidence: &Evidence, policy: &Policy, now: MonoTime) -> Self {
+        let fresh = |at: Option<MonoTime>| at.is_some_and(|at| now.since(at) <= policy.probes_stale);
+        let probes = &evidence.probes;
+        let (fails, unanswered) =
+            if fresh(probes.last_end) { (probes.fails, probes.unanswered) } else { (0, 0) };
+        let stalled = if fresh(probes.stalled_since) { probes.stalled } else { 0 };
+        Self { silent: unanswered.saturating_add(stalled), earlier: fails.saturating_sub(unanswered) }
+    }
+
+    fn count(&self) -> u32 {
+        self.silent.saturating_add(self.earlier)
+    }
+}
+
+/// Do requests say otherwise than probes that get no answer? One was answered since the first of those was sent, and not
+/// long ago. Packets that are lost look like this.
+fn contradicted(evidence: &Evidence, policy: &Policy, now: MonoTime) -> bool {
+    let since = evidence.probes.against_since;
+    evidence
+        .passive
+        .last_answer
+        .is_some_and(|answered| Some(answered) >= since && now.since(answered) < policy.silence)
+}
+
+/// Too many requests without any answer since one was answered well, if that was lately.
+fn unanswered(evidence: &Evidence, policy: &Policy, now: MonoTime) -> Option<Reason> {
+    let passive = &evidence.passive;
+    let count = failed_in_row(evidence, policy, now).min(passive.unanswered);
+    // The windows of a hub that has just returned may not have begun yet.
+    let outcome = passive.short.worst_silence().unwrap_or(Outcome::Timeout);
+    (count >= policy.fall.max(1)).then_some(Reason::RequestsFailed { outcome, count })
 }
 
 /// Requests in a row that came to nothing, unless that is long ago.
@@ -140,7 +163,14 @@ fn failed_in_row(evidence: &Evidence, policy: &Policy, now: MonoTime) -> u32 {
 
 impl Verdict {
     pub(crate) fn unknown() -> Self {
-        Self { known: false, ill: None, well: None, strain: Strain::default(), health: Share::FULL }
+        Self {
+            known: false,
+            ill: None,
+            well: None,
+            there: None,
+            strain: Strain::default(),
+            health: Share::FULL,
+        }
     }
 
     pub(crate) fn of(evidence: &Evidence, peers: &Peers, policy: &Policy, now: MonoTime) -> Self {
@@ -152,8 +182,10 @@ impl Verdict {
         let ill = gone.or_else(|| seen.sick().map(|reason| Ill { gone: false, reason }));
         let passes = evidence.probes.passes;
         let fresh = evidence.probes.last_pass.is_some_and(|at| now.since(at) <= policy.probes_stale);
-        let clear = ill.is_none() && seen.clear() && fresh && passes >= policy.rise.max(1);
-        Self { known: true, ill, well: clear.then_some(passes), strain: seen.strain(), health: seen.health() }
+        let there = fresh && passes >= policy.rise.max(1) && ill.is_none_or(|ill| !ill.gone);
+        let there = there.then_some(passes);
+        let well = there.filter(|_| ill.is_none() && seen.clear());
+        Self { known: true, ill, well, there, strain: seen.strain(), health: seen.health() }
     }
 }
 
@@ -168,24 +200,26 @@ struct Seen<'a> {
 impl Seen<'_> {
     /// Why it should leave although it answers something.
     fn sick(&self) -> Option<Reason> {
-        let count = against(self.evidence, self.policy, self.now);
-        if count >= self.policy.fall.max(1) {
-            return Some(Reason::ProbesFailed { count });
+        let (fall, probes) = (self.policy.fall.max(1), Against::of(self.evidence, self.policy, self.now));
+        // An error is the hub's own word about itself; silence is only believed where requests do not say otherwise.
+        let contradicted = contradicted(self.evidence, self.policy, self.now);
+        if probes.earlier >= fall || (probes.count() >= fall && !contradicted) {
+            return Some(Reason::ProbesFailed { count: probes.count() });
+        }
+        if let Some(reason) = unanswered(self.evidence, self.policy, self.now) {
+            return Some(reason);
         }
         let count = failed_in_row(self.evidence, self.policy, self.now);
-        let worst = self.evidence.passive.short.worst();
-        if let Some(outcome) = worst {
-            let most = if unanswered(outcome) { self.policy.fall } else { self.policy.errors_in_row };
-            if count >= most.max(1) {
-                return Some(Reason::RequestsFailed { outcome, count });
-            }
+        if count >= self.policy.errors_in_row.max(1) {
+            let outcome = self.evidence.passive.short.worst().unwrap_or(Outcome::Http5xx);
+            return Some(Reason::RequestsFailed { outcome, count });
         }
         self.failing(self.policy.errors.rate_out).or_else(|| self.too_slow(Share::FULL))
     }
 
     /// Is it behind every line that leads back into service?
     fn clear(&self) -> bool {
-        against(self.evidence, self.policy, self.now) == 0
+        Against::of(self.evidence, self.policy, self.now).count() == 0
             && self.failing(self.policy.errors.rate_in.min(self.policy.errors.rate_out)).is_none()
             && self.too_slow(self.policy.latency.hysteresis).is_none()
     }
@@ -311,34 +345,60 @@ mod tests {
     fn a_hub_that_answers_nothing_is_gone() {
         let refused = |fails| {
             verdict(|e| {
-                e.probes.fails = fails;
+                (e.probes.fails, e.probes.unanswered) = (fails, fails);
                 e.probes.last = Some(Outcome::ConnectError);
-                e.probes.last_end = ago(10);
+                (e.probes.against_since, e.probes.last_end) = (ago(400), ago(10));
                 e.passive.last_answer = ago(500);
             })
         };
         assert!(refused(2).ill.is_none());
         assert!(refused(3).ill.is_some_and(|ill| ill.gone));
         let stalled = verdict(|e| {
-            (e.probes.stalled, e.probes.stalled_since) = (3, ago(700));
+            (e.probes.stalled, e.probes.stalled_since, e.probes.against_since) = (3, ago(700), ago(700));
             e.passive.last_answer = ago(900);
         });
         assert!(stalled.ill.is_some_and(|ill| ill.gone));
         let requests = verdict(|e| {
-            e.passive.consecutive_failures = 3;
+            (e.passive.consecutive_failures, e.passive.unanswered) = (3, 3);
             e.passive.last_failure = ago(5);
             e.passive.short = Window::of(&[(Outcome::Reset, 3)]);
         });
         assert!(requests.ill.is_some_and(|ill| ill.gone));
+        let refused_since = |answered| {
+            verdict(|e| {
+                (e.probes.fails, e.probes.unanswered, e.probes.stalled) = (2, 2, 1);
+                (e.probes.against_since, e.probes.last_end, e.probes.stalled_since) =
+                    (ago(2_000), ago(10), ago(300));
+                e.passive.last_answer = ago(answered);
+            })
+        };
+        assert!(refused_since(2_001).ill.is_some_and(|ill| ill.gone));
+        assert!(refused_since(1_000).ill.is_some_and(|ill| ill.gone), "answered once, and long silent");
+        assert!(refused_since(999).ill.is_none(), "a request was answered since the first of them was sent");
     }
 
     #[test]
     fn a_hub_that_answers_something_is_sick_at_most() {
-        let probes = verdict(|e| {
-            (e.probes.fails, e.probes.last, e.probes.last_end) = (9, Some(Outcome::Timeout), ago(100));
-            e.passive.last_answer = ago(1);
-        });
-        assert!(probes.ill.is_some_and(|ill| !ill.gone), "requests are answered");
+        let probes = |unanswered| {
+            verdict(|e| {
+                (e.probes.fails, e.probes.unanswered, e.probes.last_end) = (4, unanswered, ago(100));
+                e.probes.against_since = ago(3_000);
+                e.passive.last_answer = ago(1);
+            })
+        };
+        assert!(probes(4).ill.is_none(), "requests are answered");
+        assert!(probes(2).ill.is_none());
+        assert!(probes(1).ill.is_some_and(|ill| !ill.gone), "it says itself that it is not well");
+        let mixed = |unanswered| {
+            verdict(|e| {
+                (e.passive.consecutive_failures, e.passive.unanswered) = (4, unanswered);
+                e.passive.last_failure = ago(1);
+                // What failed before its last success tells nothing of the row.
+                e.passive.short = Window::of(&[(Outcome::Http5xx, 20), (Outcome::ConnectError, 29)]);
+            })
+        };
+        assert!(mixed(2).ill.is_none());
+        assert!(mixed(3).ill.is_some_and(|ill| ill.gone));
         let errors = |count| {
             verdict(|e| {
                 (e.passive.consecutive_failures, e.passive.last_failure) = (count, ago(1));

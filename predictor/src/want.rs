@@ -4,7 +4,9 @@ use mcphub_routing::{Cause, Hub, HubState, MonoTime, Share};
 
 use crate::rails::in_service;
 use crate::verdict::{Ill, Verdict};
-use crate::{DRAIN_MIN, Forecast, ForecastUse, HubMemory, Inputs, Leave, Objection, Policy, Reason, Wish};
+use crate::{
+    DRAIN_MIN, Forecast, ForecastUse, HubMemory, Inputs, Leave, Objection, Plan, Policy, Reason, Wish,
+};
 
 /// In which order wants are heard: what adds to the fleet first, then what no guard rail may hold up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +30,8 @@ pub(crate) struct Want {
     pub(crate) level: u8,
     /// What speaks against it already.
     pub(crate) objection: Option<Objection>,
+    /// Is it worth hearing only if no hub can take a request?
+    pub(crate) last_resort: bool,
 }
 
 /// Everything that one hub's wants follow from.
@@ -40,6 +44,7 @@ pub(crate) struct Affairs<'a> {
     pub(crate) memory: HubMemory,
     pub(crate) policy: &'a Policy,
     pub(crate) panic: bool,
+    pub(crate) panic_ended: Option<MonoTime>,
     pub(crate) now: MonoTime,
 }
 
@@ -49,7 +54,7 @@ impl<'a> Affairs<'a> {
         verdict: &'a Verdict,
         inputs: &Inputs,
         policy: &'a Policy,
-        (panic, now): (bool, MonoTime),
+        (plan, now): (&Plan, MonoTime),
     ) -> Self {
         Self {
             hub,
@@ -59,29 +64,39 @@ impl<'a> Affairs<'a> {
             wish: inputs.wishes.get(hub.id).copied().unwrap_or_default(),
             memory: inputs.memory.of(hub.id),
             policy,
-            panic,
+            panic: plan.panic,
+            panic_ended: plan.memory.panic_ended,
             now,
         }
     }
 
     /// What the hub's affairs ask for, most urgent first. The first that is granted counts.
     pub(crate) fn wants(&self) -> Vec<Want> {
-        let wants = match self.hub.state {
+        let mut wants = match self.hub.state {
             HubState::Serving { .. } | HubState::Recovering { .. } => self.in_service(),
             HubState::Draining { deadline, cause } => self.draining(deadline, cause).into_iter().collect(),
             HubState::Drained { cause } => self.drained(cause).into_iter().collect(),
             HubState::Ejected { retry_at, .. } => self.ejected(retry_at).into_iter().collect(),
         };
+        // Rather than eject a hub that is there when nobody else is, let it do what it can.
+        let ejects = |want: &Want| matches!(want.to, HubState::Ejected { .. });
+        if self.hub.state.takes().is_none() && wants.iter().any(ejects) {
+            wants.extend(self.last_resort());
+        }
         let joins = |want: &Want| !in_service(self.hub.state) && in_service(want.to);
         let ranked = |want: Want| Want { rank: if joins(&want) { Rank::Return } else { want.rank }, ..want };
         // Who is asked to leave does not come back first.
         let leaving = wants.iter().any(|want| want.to.takes().is_none() && want.objection.is_none());
         let matters = |want: &Want| want.to != self.hub.state || want.level != self.memory.level;
-        wants.into_iter().filter(|want| matters(want) && !(leaving && joins(want))).map(ranked).collect()
+        wants
+            .into_iter()
+            .filter(|want| matters(want) && (want.last_resort || !(leaving && joins(want))))
+            .map(ranked)
+            .collect()
     }
 
     fn want(&self, rank: Rank, to: HubState, reason: Reason) -> Want {
-        Want { rank, to, reason, level: self.memory.level, objection: None }
+        Want { rank, to, reason, level: self.memory.level, objection: None, last_resort: false }
     }
 
     /// The same, if it has been in its present state for long enough.
@@ -125,8 +140,14 @@ impl<'a> Affairs<'a> {
         if self.wish.out.is_some() { HubState::Drained { cause } } else { self.eject() }
     }
 
+    /// It answers something, and not well. A hub that has just come back is on trial: if nothing but failures comes of
+    /// its requests, it need not stay for the dwell, since an ejection is longer than that.
     fn sick(&self, ill: Ill) -> Want {
-        let mut want = self.patient(Rank::Sick, self.expel(), ill.reason);
+        let trial = matches!(self.hub.state, HubState::Recovering { .. });
+        let mut want = match ill.reason {
+            Reason::RequestsFailed { .. } if trial => self.want(Rank::Sick, self.expel(), ill.reason),
+            _ => self.patient(Rank::Sick, self.expel(), ill.reason),
+        };
         if self.panic {
             want.objection = Some(Objection::Panic);
         }
@@ -239,6 +260,12 @@ impl<'a> Affairs<'a> {
         HubState::Recovering { since: self.now, share: self.share(self.policy.slow_start_from) }
     }
 
+    /// Its probes pass, though its requests failed lately: better than nobody.
+    fn last_resort(&self) -> Option<Want> {
+        let reason = Reason::ProbesPassed { count: self.verdict.there? };
+        Some(Want { last_resort: true, ..self.want(Rank::Return, self.back(), reason) })
+    }
+
     fn draining(&self, deadline: MonoTime, cause: Cause) -> Option<Want> {
         if let Some(ill) = self.verdict.ill.filter(|ill| ill.gone) {
             return Some(self.gone(ill));
@@ -293,12 +320,14 @@ impl<'a> Affairs<'a> {
             let to = HubState::Drained { cause: Cause::Operator };
             return Some(self.want(Rank::Settle, to, Reason::Operator));
         }
-        let count = self.verdict.well?;
+        let Some(count) = self.verdict.well else { return self.last_resort() };
         let mut want = self.patient(Rank::Return, self.back(), Reason::ProbesPassed { count });
         // A time beyond any ejection is from another clock.
         let sane = retry_at <= self.now.after(self.policy.ejected_for(u32::MAX));
-        if self.now < retry_at && sane && !self.panic {
-            want.objection = Some(Objection::Ejected { until: retry_at });
+        let common = self.panic || self.memory.changed.is_some_and(|since| Some(since) <= self.panic_ended);
+        if self.now < retry_at && sane && !common {
+            // The dwell is what holds it up longest, if the fleet is short of hubs.
+            want.objection = want.objection.or(Some(Objection::Ejected { until: retry_at }));
         }
         Some(want)
     }

@@ -62,12 +62,20 @@ fn any_evidence() -> impl Strategy<Value = Evidence> {
         let (turn, stalled, last, stalled_since, last_pass, last_end) = probes;
         (evidence.probes.passes, evidence.probes.fails) =
             (turn.saturating_sub(2), 2u32.saturating_sub(turn) * 2);
+        evidence.probes.unanswered = evidence.probes.fails.min(last as u32);
+        evidence.probes.against_since = stalled_since.min(last_end);
         (evidence.probes.stalled, evidence.probes.stalled_since) = (stalled, stalled_since);
         evidence.probes.last = Some(Outcome::ALL[last]);
         (evidence.probes.last_pass, evidence.probes.last_end) = (last_pass, last_end);
         let (row, answer, failure, short, long) = passive;
-        evidence.passive =
-            Passive { consecutive_failures: row, last_answer: answer, last_failure: failure, short, long };
+        evidence.passive = Passive {
+            consecutive_failures: row,
+            unanswered: row.min(last as u32),
+            last_answer: answer,
+            last_failure: failure,
+            short,
+            long,
+        };
         let quantiles = |millis| Quantiles {
             count: latency.0,
             p50: Duration::from_millis(millis),
@@ -139,6 +147,7 @@ fn any_world() -> impl Strategy<Value = World> {
         |(hubs, policy, panic, panic_since)| {
             let mut world = World { hubs: Vec::new(), inputs: Inputs::default(), policy, panic };
             world.inputs.memory.panic_since = panic_since.filter(|_| panic);
+            world.inputs.memory.panic_ended = panic_since.filter(|_| !panic);
             for (number, (location, state, evidence, probability, pins, wish, memory)) in
                 hubs.into_iter().enumerate()
             {

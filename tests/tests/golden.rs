@@ -8,8 +8,9 @@
 //! hub NAME LOCATION        a hub in full service
 //! set FIELD VALUE          floor, max_out, dwell, slow_start, drain (deadline), forecasts
 //! at SECONDS               lets the clock run until then, with a tick each second
-//! NAME ok | refuses | hangs | errors PER_CENT | slow MILLISECONDS | idle | busy | blocked
-//!                          what the hub does from now on; `blocked`: the gateway is cut off from it
+//! NAME ok | refuses | hangs | errors PER_CENT | slow MILLISECONDS | idle | busy | blocked | deaf
+//!                          what the hub does from now on; `blocked`: the gateway is cut off from it;
+//!                          `deaf`: probes get no answer, requests do
 //! NAME lies | honest       probes pass whatever requests come to; no longer
 //! drain NAME [SECONDS] | out NAME | undrain NAME | weight NAME PER_CENT
 //! pins NAME COUNT          | forecast NAME PER_CENT

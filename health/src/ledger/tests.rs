@@ -45,6 +45,26 @@ fn a_row_ends_with_its_opposite() {
 }
 
 #[test]
+fn an_error_is_told_from_silence() {
+    let mut hub = ledger();
+    let mut check = |id, outcome, expected| {
+        assert!(hub.sent(ProbeId(id), at(id * 1_000)));
+        hub.ended(&report(id, outcome, 5));
+        let found = hub.probes(at(id * 1_000 + 5));
+        assert_eq!((found.fails, found.unanswered, found.against_since), expected, "probe {id}");
+    };
+    check(1, Outcome::Ok, (0, 0, None));
+    check(2, Outcome::Timeout, (1, 1, Some(at(2_000))));
+    check(3, Outcome::Http5xx, (2, 0, Some(at(2_000))));
+    check(4, Outcome::ConnectError, (3, 1, Some(at(2_000))));
+    check(5, Outcome::Reset, (4, 2, Some(at(2_000))));
+    check(6, Outcome::Ok, (0, 0, None));
+    hub.sent(ProbeId(7), at(7_000));
+    let found = hub.probes(at(7_300));
+    assert_eq!((found.unanswered, found.stalled, found.against_since), (0, 1, Some(at(7_000))));
+}
+
+#[test]
 fn silence_counts_before_the_time_out() {
     let mut hub = ledger();
     hub.sent(ProbeId(1), at(0));

@@ -69,7 +69,7 @@ pub fn well() -> Evidence {
 /// A hub that refuses every connection.
 pub fn refusing() -> Evidence {
     let mut evidence = Evidence::none(NOW);
-    evidence.probes.fails = 3;
+    (evidence.probes.fails, evidence.probes.unanswered) = (3, 3);
     evidence.probes.last = Some(Outcome::ConnectError);
     evidence.probes.last_end = Some(ago(0));
     evidence.passive.last_answer = Some(ago(2));

@@ -24,6 +24,8 @@ pub enum Behaviour {
     Busy,
     /// Nothing reaches it.
     Blocked,
+    /// It answers requests, and no probe.
+    Deaf,
 }
 
 impl Behaviour {
@@ -37,6 +39,7 @@ impl Behaviour {
             ["idle"] => Self::Idle,
             ["busy"] => Self::Busy,
             ["blocked"] => Self::Blocked,
+            ["deaf"] => Self::Deaf,
             _ => return None,
         })
     }
@@ -44,7 +47,7 @@ impl Behaviour {
     fn probe(self) -> Outcome {
         match self {
             Self::Refuses => Outcome::ConnectError,
-            Self::Hangs | Self::Blocked => Outcome::Timeout,
+            Self::Hangs | Self::Blocked | Self::Deaf => Outcome::Timeout,
             Self::Errors(51..) => Outcome::Http5xx,
             _ => Outcome::Ok,
         }
@@ -109,9 +112,14 @@ impl Life {
         probes.last_end = Some(now);
         if outcome.is_failure() {
             // The first failure is followed by a burst, and so is the second.
+            if probes.fails == 0 {
+                probes.against_since = Some(now);
+            }
             (probes.passes, probes.fails) = (0, probes.fails + if probes.fails == 0 { 1 } else { BURST });
+            probes.unanswered = if outcome.is_answer() { 0 } else { probes.fails };
         } else {
             (probes.passes, probes.fails, probes.last_pass) = (probes.passes + 1, 0, Some(now));
+            (probes.unanswered, probes.against_since) = (0, None);
         }
     }
 
@@ -135,9 +143,10 @@ impl Life {
             passive.last_failure = Some(now);
         }
         if asked > failed {
-            (passive.last_answer, passive.consecutive_failures) = (Some(now), 0);
+            (passive.last_answer, passive.consecutive_failures, passive.unanswered) = (Some(now), 0, 0);
         } else {
             passive.consecutive_failures += failed;
+            passive.unanswered += if outcome.is_answer() { 0 } else { failed };
         }
     }
 }
