@@ -317,3 +317,65 @@ pub fn place(settings: &Settings, client: IpAddr) -> Result<crate::cli::Placemen
     };
     Ok(crate::cli::Placement { table, region: standing.region, residency: standing.residency, found })
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::control::read;
+    use mcphub_routing::{Cause, HubIndex};
+    use std::path::Path;
+
+    /// The snapshot of a configuration with these hubs, each named with its port.
+    pub(crate) fn snapshot(directory: &Path, hubs: &[(&str, u16)], previous: Option<&Snapshot>) -> Snapshot {
+        let mut text = "[gateway]\nname = \"a\"\nlocation = \"x\"\n[[listener]]\naddress = \"127.0.0.1:9\"\n\
+                        [locations]\nx = { latitude = 0.0, longitude = 0.0 }\n"
+            .to_owned();
+        for (id, port) in hubs {
+            text += &format!(
+                "[[hub]]\nid = \"{id}\"\ntype = \"primary\"\nlocation = \"x\"\nurl = \"http://127.0.0.1:{port}/mcp\"\n"
+            );
+        }
+        let file = directory.join("edge.toml");
+        std::fs::write(&file, text).expect("a file");
+        let loaded = read(&file).expect("sound");
+        let metrics = Metrics::new().expect("names are unique");
+        Snapshot::build(loaded.settings, 1, previous, &metrics).expect("usable")
+    }
+
+    fn index(snapshot: &Snapshot, hub: &str) -> HubIndex {
+        snapshot.table.find(hub).expect("there")
+    }
+
+    fn state(snapshot: &Snapshot, hub: &str) -> HubState {
+        snapshot.table.hub(index(snapshot, hub)).expect("there").state
+    }
+
+    #[test]
+    fn what_is_known_of_hubs_goes_with_them_over_a_reload() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let first = snapshot(directory.path(), &[("a", 1), ("b", 2), ("c", 3)], None);
+        let drained = HubState::Drained { cause: Cause::Operator };
+        let revision = first.table.revise().state(index(&first, "a"), drained);
+        let revision = revision.state(index(&first, "b"), drained).eras(index(&first, "a"), EraSet::MODERN);
+        let generation = first.table.generation().next();
+        let present = first.with_table(revision.panic(true).build(generation));
+        assert_eq!(state(&first, "a"), HubState::SERVING, "the snapshot before stays as it was");
+        // c goes, d comes, b has another address.
+        let built = snapshot(directory.path(), &[("d", 4), ("a", 1), ("b", 5)], Some(&first));
+        let next = built.carrying_on(&present);
+        assert_eq!(state(&next, "a"), drained);
+        assert_eq!((state(&next, "b"), state(&next, "d")), (HubState::SERVING, HubState::SERVING));
+        assert_eq!(next.table.hub(index(&next, "a")).map(|hub| hub.eras), Some(EraSet::MODERN));
+        assert!(next.table.panic());
+        assert_eq!(next.table.generation(), generation.next());
+        let shared = |hub: &str| {
+            let at = index(&next, hub).get();
+            let before = present.table.find(hub).map(HubIndex::get);
+            before.is_some_and(|before| {
+                Arc::ptr_eq(&next.upstreams[at], &present.upstreams[before])
+                    && Arc::ptr_eq(&next.probers[at], &present.probers[before])
+            })
+        };
+        assert_eq!([shared("a"), shared("b"), shared("d")], [true, false, false]);
+    }
+}

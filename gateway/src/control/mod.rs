@@ -265,3 +265,6 @@ fn asked() -> Changed {
 pub fn level_of(loaded: &Loaded) -> LevelFilter {
     loaded.settings.log.level.as_str().parse().unwrap_or(LevelFilter::INFO)
 }
+
+#[cfg(test)]
+mod tests;
