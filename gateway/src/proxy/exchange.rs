@@ -67,6 +67,8 @@ enum Attempt {
     Unreached,
     /// It was sent, and no byte came back. `stale`: over a connection that had been idle.
     Lost { stale: bool },
+    /// It was sent, and the hub was given up before a byte came back.
+    GivenUp,
     /// The hub answered that it cannot.
     Refused { status: u16 },
 }
@@ -208,6 +210,8 @@ impl Job<'_> {
             Attempt::Lost { stale: true } if self.is_repeatable() && !fresh => Next::Again,
             Attempt::Lost { .. } if self.may_go_elsewhere() => elsewhere(Failure::HubBroke, true),
             Attempt::Lost { .. } => Next::Nowhere(Failure::HubBroke),
+            Attempt::GivenUp if self.may_go_elsewhere() => elsewhere(Failure::HubTimeout, true),
+            Attempt::GivenUp => Next::Nowhere(Failure::HubTimeout),
             Attempt::Refused { status } => elsewhere(Failure::HubError { status }, false),
         })
     }
@@ -301,7 +305,7 @@ async fn attempt(
         Err(Instead::GivenUp) if link.is_untouched() => {
             tracing::debug!(hub = %upstream.url, "the hub was given up");
             count(job, upstream, client.trace, HubOutcome::Timeout);
-            Attempt::Lost { stale: false }
+            Attempt::GivenUp
         }
         Err(Instead::GivenUp) => {
             count(job, upstream, client.trace, HubOutcome::Timeout);
@@ -315,7 +319,12 @@ async fn connect(job: &Job<'_>, upstream: &Upstream, trace: &mut Trace) -> io::R
     upstream.metrics.connects.inc();
     let begun = clock::instant();
     trace.sent_at = Some(begun);
-    let link = upstream.connect(job.snapshot.settings.upstream.connect_deadline).await;
+    let link = tokio::select! {
+        biased;
+        link = upstream.connect(job.snapshot.settings.upstream.connect_deadline) => link,
+        // Nobody need wait for a hub that is known to be cut off.
+        () = upstream.given_up_since(begun) => Err(io::ErrorKind::HostUnreachable.into()),
+    };
     trace.connect = Some(clock::instant().saturating_duration_since(begun));
     link
 }
