@@ -2,10 +2,11 @@
 //!
 //! Version 1, integers big-endian: issued-at (8), binding (1) and fingerprint (16), then protocol version, hub, hub's
 //! session id, place, residency, each with its length in front (1 byte; 2 for the hub's session id and the residency),
-//! then 0, or 1 and the `initialize` parameters with a length of 2 bytes. Nothing may follow. A published version never changes: another layout is another
-//! version, and old ones go on being read.
+//! then 1 and the `initialize` parameters with a length of 2 bytes, or 0 where the session's record has them. Nothing
+//! may follow. A published version never changes: another layout is another version, and old ones go on being read.
 
 use crate::principal::{Bind, Fingerprint};
+use crate::record::{INIT_STORED_MAX, Live};
 use crate::upstream::UpstreamId;
 
 /// Largest `initialize` parameters carried in the token, bytes. Clients send 200 to 500.
@@ -33,15 +34,38 @@ pub struct Claims<'a> {
 pub enum InitParams<'a> {
     /// JSON text of at most [`INIT_PARAMS_MAX`] bytes.
     Inline(&'a str),
-    /// Too large for a header. Without them the session cannot move.
-    Omitted,
+    /// Too large for a header: they are in the session's record ([`crate::record::Live::init`]), under the name that
+    /// the token itself gives it. If the record is lost, or they were larger than
+    /// [`crate::record::INIT_STORED_MAX`], the session works and cannot move.
+    Stored,
 }
 
 impl<'a> InitParams<'a> {
-    /// Inline if small enough.
+    /// Inline if small enough. Otherwise the caller puts them into the record before it hands out the token:
+    /// [`Self::to_store`] says what.
     #[must_use]
     pub fn fitting(params: &'a str) -> Self {
-        if params.len() <= INIT_PARAMS_MAX { Self::Inline(params) } else { Self::Omitted }
+        if params.len() <= INIT_PARAMS_MAX { Self::Inline(params) } else { Self::Stored }
+    }
+
+    /// What of these parameters belongs into the record of a new session; `None` for what the token holds, and for
+    /// what is too large for either.
+    #[must_use]
+    pub fn to_store(params: &'a str) -> Option<Box<str>> {
+        let stored = Self::fitting(params) == InitParams::Stored && params.len() <= INIT_STORED_MAX;
+        stored.then(|| params.into())
+    }
+
+    /// The parameters, wherever they are: in the token, or else in the record. `None`: the session cannot move.
+    #[must_use]
+    pub fn resolve<'r>(&self, record: Option<&'r Live>) -> Option<&'r str>
+    where
+        'a: 'r,
+    {
+        match *self {
+            Self::Inline(params) => Some(params),
+            Self::Stored => record?.init.as_deref(),
+        }
     }
 }
 
@@ -72,7 +96,7 @@ impl<'a> Sealed<'a> {
         put_short(out, place, PLACE_MAX).ok_or("the place")?;
         put_long(out, residency, RESIDENCY_MAX).ok_or("the residency")?;
         match init {
-            InitParams::Omitted => out.push(0),
+            InitParams::Stored => out.push(0),
             InitParams::Inline(params) => {
                 out.push(1);
                 put_long(out, params, INIT_PARAMS_MAX).ok_or("the initialize parameters")?;
@@ -94,7 +118,7 @@ impl<'a> Sealed<'a> {
         let place = take_short(&mut rest)?;
         let residency = take_long(&mut rest)?;
         let init = match *take_array(&mut rest)? {
-            [0] => InitParams::Omitted,
+            [0] => InitParams::Stored,
             [1] => InitParams::Inline(take_long(&mut rest)?),
             _ => return None,
         };

@@ -68,6 +68,13 @@ impl fmt::Debug for Fingerprint {
 }
 
 impl Fingerprint {
+    /// Reads what `Display` wrote.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let digits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let number = if digits { u128::from_str_radix(text, 16).ok()? } else { return None };
+        Some(Self(number.to_be_bytes()))
+    }
+
     /// Of the caller with this `Authorization` header; without one, of the anonymous caller, which is one and the same.
     pub(crate) fn of(key: &hmac::Key, bind: Bind, authorization: Option<&[u8]>) -> Self {
         let mut hash = hmac::Context::with_key(key);

@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use mcphub_routing::{HubId, ResidencyId};
 use ring::aead::{self, Aad};
 
 use crate::claims::{Claims, Sealed};
 use crate::key::{KeyId, KeyRing};
 use crate::principal::{Bind, Fingerprint};
+use crate::record::{Life, Live, Offer, Record, Stay, Subscriptions};
 
 /// Longest token looked at, characters. With every field at its longest ours have 4,742, and header blocks of 8 KiB
 /// are what clients and proxies commonly allow.
@@ -43,6 +45,20 @@ impl SessionKey {
         bytes[..4].copy_from_slice(&key.0);
         bytes[4..].copy_from_slice(nonce);
         Self(bytes)
+    }
+
+    /// The name that has these bytes, as a store gives them back.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// Reads what `Display` wrote: 32 hexadecimal digits.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let number = if digits { u128::from_str_radix(text, 16).ok()? } else { return None };
+        Some(Self(number.to_be_bytes()))
     }
 
     /// The name as bytes.
@@ -223,6 +239,37 @@ impl Sealer {
         self.check_caller(bind, || fingerprint == Fingerprint::of(&key.principal, bind, authorization))?;
         let session = SessionKey::of(id, &nonce);
         Ok(Opened { claims, session, issued_at, bind, caller: fingerprint, key: id })
+    }
+
+    /// When a token will be too old to be opened, in seconds since 1970, however far apart the clocks of two gateways
+    /// are: until then its session's record, above all a tombstone, must be kept.
+    #[must_use]
+    pub fn expires_at(&self, opened: &Opened<'_>) -> u64 {
+        opened.issued_at.saturating_add(self.age_max).saturating_add(SKEW)
+    }
+
+    /// The record to begin with, for a session that has none: what the token says. `None` if it names a hub or a
+    /// residency as none can be called any more.
+    #[must_use]
+    pub fn first_record(&self, opened: &Opened<'_>, now: u64) -> Option<Record> {
+        let Claims { version, hub, upstream, place, residency, init: _ } = opened.claims;
+        let residency = match residency {
+            "" => None,
+            id => Some(ResidencyId::new(id).ok()?),
+        };
+        let live = Live {
+            stay: Stay { number: 0, hub: HubId::new(hub).ok()?, upstream: upstream.into() },
+            version: version.into(),
+            place: place.into(),
+            residency,
+            level: None,
+            subscriptions: Subscriptions::default(),
+            offer: Offer::default(),
+            init: None,
+            last_used: now,
+        };
+        let life = Life::Live(Box::new(live));
+        Some(Record { caller: opened.caller, expires_at: self.expires_at(opened), life })
     }
 
     fn check_age(&self, issued_at: u64, now: u64) -> Result<(), OpenError> {

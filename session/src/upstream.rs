@@ -1,5 +1,7 @@
 //! *What did the hub call this session?* Its own id, before it goes into a header again.
 
+use std::fmt;
+
 /// Longest session id taken of a hub, bytes. SDKs use UUIDs of 36; signed ids have a few hundred.
 pub const UPSTREAM_ID_MAX: usize = 1_024;
 
@@ -26,6 +28,31 @@ impl<'a> UpstreamId<'a> {
     #[must_use]
     pub fn as_str(&self) -> &'a str {
         self.0
+    }
+}
+
+/// A hub's own session id that outlives the header it came in.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct UpstreamIdBuf(Box<str>);
+
+impl UpstreamIdBuf {
+    /// The id, borrowed.
+    #[must_use]
+    pub fn as_id(&self) -> UpstreamId<'_> {
+        UpstreamId(&self.0)
+    }
+}
+
+impl From<UpstreamId<'_>> for UpstreamIdBuf {
+    fn from(id: UpstreamId<'_>) -> Self {
+        Self(id.0.into())
+    }
+}
+
+/// Who has a hub's session id has the session: it stays out of logs.
+impl fmt::Debug for UpstreamIdBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UpstreamIdBuf(…)")
     }
 }
 

@@ -144,7 +144,7 @@ fn lengths_are_bounded() {
     ] {
         assert!(matches!(sealer.seal(&too_long, None, NOW, NONCE), Err(SealError::TooLong(_))));
     }
-    assert_eq!(InitParams::fitting(&long), InitParams::Omitted);
+    assert_eq!(InitParams::fitting(&long), InitParams::Stored);
     assert!(matches!(InitParams::fitting(&long[1..]), InitParams::Inline(_)));
 }
 
@@ -183,7 +183,7 @@ proptest! {
     fn whatever_is_sealed_opens((version, hub, upstream, params, now) in any_claims(), nonce: Nonce, header: Option<Vec<u8>>) {
         let sealer = sealer(&[1], Bind::Subject);
         let upstream = UpstreamId::new(upstream.as_bytes()).unwrap();
-        let init = params.as_deref().map_or(InitParams::Omitted, InitParams::Inline);
+        let init = params.as_deref().map_or(InitParams::Stored, InitParams::Inline);
         let claims = Claims { version: &version, hub: &hub, upstream, place: "", residency: "", init };
         let token = sealer.seal(&claims, header.as_deref(), now, nonce).unwrap();
         let mut buffer = Vec::new();
@@ -236,5 +236,58 @@ proptest! {
     #[test]
     fn no_authentic_contents_panic(plain: Vec<u8>) {
         let _ = Sealed::read(&plain);
+    }
+}
+
+#[test]
+fn a_first_record_says_what_the_token_says() {
+    let sealer = sealer(&[1], Bind::Subject);
+    let (token, mut buffer) = (sealed(), Vec::new());
+    let opened = sealer.open(token.as_bytes(), Some(b"Bearer abc"), NOW + 5, &mut buffer).unwrap();
+    let record = sealer.first_record(&opened, NOW + 5).unwrap();
+    let live = record.live().unwrap();
+    assert_eq!(record.caller, opened.caller);
+    assert_eq!((live.stay.number, live.stay.hub.as_str()), (0, "eu-central-1"));
+    assert_eq!(live.stay.upstream.as_id(), claims().upstream);
+    assert_eq!(live.residency.as_ref().map(ResidencyId::as_str), Some("eu-central+eu-west"));
+    assert_eq!((&*live.version, live.last_used), ("2025-11-25", NOW + 5));
+    // A record goes only when no gateway, however wrong its clock, opens the token any more.
+    let oldest = NOW + AGE_MAX;
+    assert!(sealer.open(token.as_bytes(), Some(b"Bearer abc"), oldest, &mut Vec::new()).is_ok());
+    assert!(!record.is_over(oldest + SKEW) && record.is_over(oldest + SKEW + 1));
+    let nameless = Opened { claims: Claims { hub: "Not A Hub", ..claims() }, ..opened };
+    assert_eq!(sealer.first_record(&nameless, NOW), None);
+}
+
+#[test]
+fn parameters_are_in_the_token_or_in_the_record() {
+    let sealer = sealer(&[1], Bind::Subject);
+    let (token, mut buffer) = (sealed(), Vec::new());
+    let opened = sealer.open(token.as_bytes(), Some(b"Bearer abc"), NOW, &mut buffer).unwrap();
+    let Some(Record { life: Life::Live(mut live), .. }) = sealer.first_record(&opened, NOW) else { panic!() };
+    for (len, in_token, in_record) in [
+        (INIT_PARAMS_MAX, true, false),
+        (INIT_PARAMS_MAX + 1, false, true),
+        (crate::record::INIT_STORED_MAX, false, true),
+        (crate::record::INIT_STORED_MAX + 1, false, false),
+    ] {
+        let params = "x".repeat(len);
+        let init = InitParams::fitting(&params);
+        live.init = InitParams::to_store(&params);
+        assert_eq!(init == InitParams::Inline(&params), in_token, "{len}");
+        assert_eq!(live.init.is_some(), in_record, "{len}");
+        assert_eq!(init.resolve(None).is_some(), in_token, "{len}");
+        let resolved = init.resolve(Some(&live));
+        assert_eq!(resolved, (in_token || in_record).then_some(&*params), "{len}");
+    }
+}
+
+#[test]
+fn short_names_can_be_read_back() {
+    let name = sealer(&[1], Bind::Subject).name(&NONCE);
+    assert_eq!(SessionKey::parse(&name.to_string()), Some(name));
+    assert_eq!(SessionKey::from_bytes(*name.as_bytes()), name);
+    for bad in ["", "0", &"g".repeat(32), &"+".repeat(32), &"0".repeat(33)] {
+        assert_eq!(SessionKey::parse(bad), None);
     }
 }
