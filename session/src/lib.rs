@@ -17,6 +17,7 @@ mod claims;
 mod key;
 mod principal;
 pub mod record;
+pub mod store;
 mod token;
 mod upstream;
 
@@ -24,5 +25,6 @@ pub use claims::{Claims, INIT_PARAMS_MAX, InitParams};
 pub use key::{KEYS_MAX, KeyError, KeyId, KeyRing, RingError, SecretKey};
 pub use principal::{Bind, Fingerprint, affinity};
 pub use record::{Found, Record, Revision};
+pub use store::{Change, Changes, Ending, SessionStore, StoreCondition, StoreError};
 pub use token::{NONCE_LEN, Nonce, OpenError, Opened, SKEW, SealError, Sealer, SessionKey, TOKEN_MAX};
 pub use upstream::{BadUpstreamId, UPSTREAM_ID_MAX, UpstreamId, UpstreamIdBuf};
