@@ -186,7 +186,10 @@ impl EventStream {
 
     async fn fill(&mut self) -> anyhow::Result<()> {
         if !self.is_chunked() {
-            bail!("a stream of events without chunks: {:?}", self.head);
+            // A stream that was whole when it was relayed comes in one piece.
+            let bytes = self.body().await?;
+            self.parser.push(&bytes);
+            return Ok(());
         }
         let chunk = timeout(PATIENCE, self.client.chunk()).await.context("the stream is silent")?;
         match chunk.map_err(|broken| anyhow!("the stream broke: {broken:?}"))? {
