@@ -194,8 +194,9 @@ impl Fleet {
 
     /// Gathers what is known now.
     pub(super) fn gather(&mut self, scope: Scope, now: MonoTime) {
-        // What was seen before we began is not counted, so nobody can say yet that a hub has no sessions.
-        let counted = now.since(self.began) >= self.policy.drain_deadline.max(COUNTED_AFTER);
+        // What was seen before we began is not counted, so for as long as a drain may take nobody can say that a hub
+        // has no sessions.
+        let counted = now.since(self.began) >= self.policy.drain_deadline.min(COUNTED_AFTER);
         for (hub, watched) in &self.watched {
             let Some(ledger) = self.schedule.ledger(hub) else { continue };
             if scope == Scope::Doubted && !self.schedule.is_doubted(hub, now) {
