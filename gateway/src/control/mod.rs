@@ -45,6 +45,7 @@ use mcphub_conf::Loaded;
 use mcphub_routing::{MonoTime, Publisher};
 use plans::Plans;
 use reload::Reloads;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -73,7 +74,7 @@ pub struct Status {
 }
 
 /// An attempt to reload.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct LastReload {
     /// When, RFC 3339.
     pub at: String,

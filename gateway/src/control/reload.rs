@@ -8,13 +8,14 @@ use crate::snapshot::Snapshot;
 use crate::watch::Changed;
 use mcphub_conf::settings::GeoDatabase;
 use mcphub_conf::{Loaded, Verdict};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::Path;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// What came of reading the configuration again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "result", rename_all = "snake_case")]
 pub enum Reloaded {
     /// The new one is in force.

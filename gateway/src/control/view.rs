@@ -5,11 +5,12 @@ use crate::store::FailoverRecord;
 use mcphub_health::{Evidence, Passive, Probes, PublicHealth, Quantiles, Window};
 use mcphub_predictor::{Leave, Wish};
 use mcphub_routing::{Hub, HubState, MonoTime, Share};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::time::Duration;
 
 /// One hub as it is now.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct HubView {
     /// Its lasting name.
     pub id: String,
@@ -43,7 +44,7 @@ pub struct HubView {
 }
 
 /// What traffic may do with a hub.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct StateView {
     /// `serving`, `draining`, `drained`, `ejected` or `recovering`.
     pub name: &'static str,
@@ -64,7 +65,7 @@ pub struct StateView {
 }
 
 /// What an operator wants of a hub.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct WishView {
     /// `drain` (its sessions may end first) or `now`; absent where it may serve.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,7 +84,7 @@ pub struct WishView {
 }
 
 /// What is known about a hub.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct EvidenceView {
     /// How old it is.
     pub age_ms: u64,
@@ -100,7 +101,7 @@ pub struct EvidenceView {
 }
 
 /// What came of probes.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ProbesView {
     /// Passed in a row.
     pub passes: u32,
@@ -117,7 +118,7 @@ pub struct ProbesView {
 }
 
 /// What came of requests.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct RequestsView {
     /// Failed since one was last answered.
     pub failed_in_row: u32,
@@ -132,7 +133,7 @@ pub struct RequestsView {
 }
 
 /// What came of the requests in a stretch of time.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct WindowView {
     /// How many ended.
     pub total: u32,
@@ -145,7 +146,7 @@ pub struct WindowView {
 }
 
 /// How long it takes.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct LatencyView {
     /// From a request on an open connection to its answer, lately.
     pub answer: QuantilesView,
@@ -156,7 +157,7 @@ pub struct LatencyView {
 }
 
 /// The middle and the slow end of some durations.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct QuantilesView {
     /// How many; where 0, the others mean nothing.
     pub count: u32,
@@ -167,7 +168,7 @@ pub struct QuantilesView {
 }
 
 /// What a hub says of its own load.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ExportedView {
     /// How long ago.
     pub age_ms: u64,
@@ -180,7 +181,7 @@ pub struct ExportedView {
 }
 
 /// One plan: what was decided, and why.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PlanView {
     /// When, RFC 3339.
     pub at: String,
@@ -203,7 +204,7 @@ pub struct PlanView {
 }
 
 /// One step of a plan.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct StepView {
     /// The hub.
     pub hub: String,
@@ -221,7 +222,7 @@ pub struct StepView {
 }
 
 /// What came of a wish at once.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Wished {
     /// The hub as it is now.
     pub hub: HubView,
@@ -240,7 +241,7 @@ pub struct Wished {
 }
 
 /// The journal of failovers.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Failovers {
     /// Newest first.
     pub failovers: Vec<FailoverRecord>,

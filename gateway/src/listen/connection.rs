@@ -162,6 +162,9 @@ async fn http1(hall: &Hall, mut connection: Connection, peer: Peer, tls: bool, m
         };
         edge.metrics.refused(failure.reason());
         let answer = mcp::answer(&failure, Scope::Legacy, Asked::Unknown);
+        if hall.role == Role::Operators {
+            return admin::refuse(&mut connection, answer.status, &failure).await;
+        }
         connection.refuse(answer.status, &proxy::lines_of(&answer), &answer.body).await;
         return;
     }

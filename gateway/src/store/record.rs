@@ -6,6 +6,7 @@
 
 use mcphub_predictor::{Leave, Wish};
 use mcphub_routing::Share;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ pub struct WishRecord {
 }
 
 /// Who took a hub out of service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
     /// The control loop.
@@ -34,7 +35,7 @@ pub enum Trigger {
 }
 
 /// One hub taken out of service, and what became of it. Texts are cut after [`TEXT_MAX`] characters.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FailoverRecord {
     /// Its number, from [`super::Store::next_failover_id`]: later ones are greater.
     pub id: u64,

@@ -1,0 +1,232 @@
+//! What is there to say about each thing that can be asked? In the order of the document.
+
+use super::openapi::Schemas;
+use super::reads::{FAILOVERS_MAX, HubDetail, HubsView, ReportView, StatusView};
+use super::routes::{PATHS, Route};
+use super::table::TableView;
+use super::words::{
+    Drain, Drained, ExecuteFailover, FailoverResult, SwitchTraffic, TrafficSwitched, Undrain,
+    ValidateFailover, Validation,
+};
+use crate::control::Reloaded;
+use crate::control::view::Failovers;
+use schemars::Schema;
+use serde_json::{Value, json};
+
+const JSON: &str = "application/json";
+const TEXT: &str = "text/plain";
+
+/// One thing that can be asked.
+pub(super) struct Operation {
+    pub(super) path: &'static str,
+    pub(super) route: Route<'static>,
+    pub(super) id: &'static str,
+    pub(super) tag: &'static str,
+    pub(super) summary: &'static str,
+    pub(super) description: Option<&'static str>,
+    pub(super) parameters: Vec<Value>,
+    pub(super) body: Option<Schema>,
+    pub(super) answers: Vec<Answer>,
+    /// What may speak against it, beside what may against any.
+    pub(super) problems: Vec<(u16, &'static str)>,
+}
+
+/// One answer to it that is no [`super::reply::Problem`].
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) what: &'static str,
+    pub(super) media_type: &'static str,
+    /// `None` for a text.
+    pub(super) schema: Option<Schema>,
+}
+
+impl Operation {
+    fn new(path: &'static str, route: Route<'static>) -> Self {
+        Self {
+            path,
+            route,
+            id: "",
+            tag: "fleet",
+            summary: "",
+            description: None,
+            parameters: Vec::new(),
+            body: None,
+            answers: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    fn named(self, id: &'static str, summary: &'static str) -> Self {
+        Self { id, summary, ..self }
+    }
+
+    fn tag(self, tag: &'static str) -> Self {
+        Self { tag, ..self }
+    }
+
+    fn more(self, description: &'static str) -> Self {
+        Self { description: Some(description), ..self }
+    }
+
+    fn parameter(mut self, parameter: Value) -> Self {
+        self.parameters.push(parameter);
+        self
+    }
+
+    fn body(self, schema: Schema) -> Self {
+        Self { body: Some(schema), tag: "orders", ..self }
+    }
+
+    fn text(mut self, status: u16, what: &'static str) -> Self {
+        self.answers.push(Answer { status, what, media_type: TEXT, schema: None });
+        self
+    }
+
+    fn json(mut self, status: u16, what: &'static str, schema: Schema) -> Self {
+        self.answers.push(Answer { status, what, media_type: JSON, schema: Some(schema) });
+        self
+    }
+
+    fn problem(mut self, status: u16, what: &'static str) -> Self {
+        self.problems.push((status, what));
+        self
+    }
+}
+
+/// Everything that can be asked.
+pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
+    PATHS.into_iter().map(|(path, route)| operation(Operation::new(path, route), schemas)).collect()
+}
+
+fn operation(it: Operation, schemas: &mut Schemas) -> Operation {
+    match it.route {
+        Route::Live | Route::Ready | Route::Metrics | Route::Document => process(it),
+        Route::Status | Route::Hubs | Route::Hub(_) | Route::Table | Route::Report | Route::Failovers => {
+            read(it, schemas)
+        }
+        Route::Reload | Route::Drain | Route::Undrain => order(it, schemas),
+        Route::ExecuteFailover | Route::SwitchTraffic | Route::ValidateFailover => failover(it, schemas),
+    }
+}
+
+fn process(it: Operation) -> Operation {
+    let it = it.tag("process");
+    match it.route {
+        Route::Live => it.named("live", "Whether the process works.").text(200, "It does."),
+        Route::Ready => it
+            .named("ready", "Whether the gateway takes new clients.")
+            .text(200, "It does.")
+            .text(503, "It is stopping."),
+        Route::Metrics => it.named("metrics", "The numbers, for Prometheus.").text(200, "Prometheus text."),
+        _ => {
+            let document = Answer {
+                status: 200,
+                what: "OpenAPI 3.1.",
+                media_type: JSON,
+                schema: serde_json::from_value(json!({ "type": "object" })).ok(),
+            };
+            let it = it.named("document", "This document.");
+            Operation { answers: vec![document], ..it }
+        }
+    }
+}
+
+fn read(it: Operation, schemas: &mut Schemas) -> Operation {
+    match it.route {
+        Route::Status => it
+            .named("status", "How the gateway is.")
+            .json(200, "Name, phase, configuration, hubs by health, store, load.", schemas.answered::<StatusView>()),
+        Route::Hubs => it
+            .named("hubs", "Every hub as it is now: state, share, why, and what is known about it.")
+            .json(200, "In the order of the configuration.", schemas.answered::<HubsView>()),
+        Route::Hub(_) => it
+            .named("hub", "One hub as it is now, and who would take over from it.")
+            .parameter(json!({
+                "name": "id", "in": "path", "required": true, "description": "The hub's name.",
+                "schema": { "type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,63}$" },
+                "example": "us-east-1",
+            }))
+            .json(200, "The hub.", schemas.answered::<HubDetail>())
+            .problem(404, "There is no hub of this name."),
+        Route::Table => it
+            .named("table", "The routing table in force: hubs, and which of them each place prefers.")
+            .parameter(json!({
+                "name": "place", "in": "query", "description":
+                    "One place only: `here` (where the gateway is), a country such as `DE`, or a cell of the map.",
+                "schema": { "type": "string" }, "example": "DE",
+            }))
+            .json(200, "The table.", schemas.answered::<TableView>())
+            .problem(404, "There is no such place."),
+        Route::Report => it
+            .named("report", "The last plans that changed or declined something, with reasons, newest first.")
+            .parameter(json!({
+                "name": "format", "in": "query", "description": "`text` for people.",
+                "schema": { "enum": ["json", "text"], "default": "json" },
+            }))
+            .json(200, "The plans.", schemas.answered::<ReportView>())
+            .text(200, "The plans."),
+        _ => it
+            .named("failovers", "The journal: which hubs went out of service, why, and what it cost.")
+            .parameter(json!({
+                "name": "limit", "in": "query", "description": "At most so many, the newest.",
+                "schema": { "type": "integer", "minimum": 1, "maximum": FAILOVERS_MAX, "default": 100 },
+            }))
+            .json(200, "Newest first.", schemas.answered::<Failovers>()),
+    }
+}
+
+fn order(it: Operation, schemas: &mut Schemas) -> Operation {
+    let waits = "A guard rail objects for now: the wish stays, and is granted when the rail allows. `heldUp` says which.";
+    match it.route {
+        Route::Reload => it
+            .named("reload", "Reads the configuration again, and takes it up whole or not at all.")
+            .tag("orders")
+            .json(200, "It is in force, or says what the present one says.", schemas.answered::<Reloaded>())
+            .json(409, "These keys need a restart: nothing of it is in force.", schemas.answered::<Reloaded>())
+            .json(422, "It cannot be used: the present one stays.", schemas.answered::<Reloaded>()),
+        Route::Drain => it
+            .named("drain", "Takes a hub out of service gently.")
+            .more(
+                "New clients go elsewhere at once. Its sessions stay until they end, at most until the deadline. The \
+                 hub then stays out until `undrain`, also across a restart of the gateway.",
+            )
+            .body(schemas.asked::<Drain>())
+            .json(200, "It is draining, or out already.", schemas.answered::<Drained>())
+            .json(202, waits, schemas.answered::<Drained>()),
+        _ => it
+            .named("undrain", "Lets a hub serve again, after a drain or a failover by hand.")
+            .more("A hub that was out comes back with a small share first, once its probes pass.")
+            .body(schemas.asked::<Undrain>())
+            .json(200, "It may serve.", schemas.answered::<Drained>())
+            .json(202, waits, schemas.answered::<Drained>()),
+    }
+}
+
+fn failover(it: Operation, schemas: &mut Schemas) -> Operation {
+    match it.route {
+        Route::ExecuteFailover => it
+            .named("executeFailover", "Takes a hub out of service at once, sessions and all.")
+            .more(
+                "With `backupHubId`, that hub is validated first as by `validateFailover`, and nothing is done unless \
+                 it is fit. The order of preference decides where clients go; the answer says where. The hub stays \
+                 out until `undrain`. A guard rail may hold the wish up: `success` is false then, `heldUp` says why, \
+                 and it is granted when the rail allows.",
+            )
+            .body(schemas.asked::<ExecuteFailover>())
+            .json(200, "What came of it.", schemas.answered::<FailoverResult>()),
+        Route::SwitchTraffic => it
+            .named("switchTraffic", "Moves part of a hub's new placements to the next hubs.")
+            .more(
+                "Sessions that are pinned stay. The order of preference decides which hub receives what moves; a \
+                 warning says where that is not the one that was named.",
+            )
+            .body(schemas.asked::<SwitchTraffic>())
+            .json(200, "What came of it.", schemas.answered::<TrafficSwitched>())
+            .problem(409, "The hub that shall receive it is not in service, or the same."),
+        _ => it
+            .named("validateFailover", "Whether a failover would go well. Changes nothing.")
+            .more("The backup is probed while the caller waits: at most the probe's timeout and 2 s.")
+            .body(schemas.asked::<ValidateFailover>())
+            .json(200, "Every check, and whether all are ok.", schemas.answered::<Validation>()),
+    }
+}
