@@ -1,4 +1,4 @@
-//! `status` and `reload`: a word with a running gateway, over its admin interface.
+//! A word with a running gateway, over its admin interface; and the two verbs that need no more: `status`, `reload`.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use serde_json::Value;
 
-use super::http::{Answer, exchange};
+use super::http::{Answer, exchange, post};
+use super::lines::lines;
 use super::{Failure, load, print_json};
 
 /// Where an admin interface listens that nobody moved.
@@ -34,7 +35,7 @@ pub struct Where {
 
     /// Print the answer in JSON.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Flags of `status`.
@@ -51,54 +52,109 @@ pub struct ReloadArgs {
     gateway: Where,
 }
 
+/// The admin interface of a running gateway.
+#[derive(Debug)]
+pub(super) struct Admin {
+    address: SocketAddr,
+    token: Option<String>,
+    json: bool,
+}
+
+/// What it said.
+#[derive(Debug)]
+pub(super) struct Said {
+    pub(super) status: u16,
+    /// JSON, or a text as it came.
+    pub(super) value: Value,
+}
+
+impl Admin {
+    /// Finds it: the flags first, then the configuration, then the defaults. Asks nothing yet.
+    pub(super) fn find(gateway: &Where) -> Result<Self, Failure> {
+        let configured = gateway.config.as_deref().map(load).transpose()?.map(|loaded| loaded.settings.admin);
+        let address = match (gateway.admin, &configured) {
+            (Some(address), _) => address,
+            (None, Some(admin)) => admin.address,
+            (None, None) => ADMIN_ADDRESS.parse().context("the default address")?,
+        };
+        let token = match &gateway.token_file {
+            Some(file) => Some(read_token(file)?),
+            None => configured.and_then(|admin| admin.token).map(|token| token.expose().to_owned()),
+        };
+        Ok(Self { address, token, json: gateway.json })
+    }
+
+    /// Looks at something.
+    pub(super) fn get(&self, target: &str) -> Result<Said, Failure> {
+        let line = format!("GET {target}");
+        self.said(&exchange(self.address, &line, self.token.as_deref(), ANSWER_WITHIN)?)
+    }
+
+    /// Gives an order, with a body or without.
+    pub(super) fn post(&self, target: &str, body: Option<&Value>) -> Result<Said, Failure> {
+        let (line, token) = (format!("POST {target}"), self.token.as_deref());
+        let answer = match body {
+            Some(body) => post(self.address, &line, token, body, ANSWER_WITHIN),
+            None => exchange(self.address, &line, token, ANSWER_WITHIN),
+        };
+        self.said(&answer?)
+    }
+
+    fn said(&self, answer: &Answer) -> Result<Said, Failure> {
+        if answer.status == 401 || answer.status == 403 {
+            let why =
+                anyhow!("{} wants a bearer token: name it with --token-file, or --config", self.address);
+            return Err(Failure::Runtime(why));
+        }
+        let value = serde_json::from_slice::<Value>(&answer.body)
+            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&answer.body).trim_end().to_owned()));
+        Ok(Said { status: answer.status, value })
+    }
+
+    /// What it said, if it was no refusal. With `--json`, a refusal is printed as it came.
+    pub(super) fn accepted(&self, said: Said, out: &mut dyn Write) -> Result<Value, Failure> {
+        if (200..300).contains(&said.status) {
+            return Ok(said.value);
+        }
+        if self.json {
+            print_json(&said.value, out)?;
+            return Err(Failure::Told);
+        }
+        Err(Failure::Runtime(match said.value.get("error").and_then(Value::as_str) {
+            Some(error) => anyhow!("{error}"),
+            None => anyhow!(
+                "{} is not the admin interface of a gateway that knows this ({})",
+                self.address,
+                said.status
+            ),
+        }))
+    }
+}
+
 pub(super) fn status(args: &StatusArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    ask(&args.gateway, "GET /v1/status", out)
+    let admin = Admin::find(&args.gateway)?;
+    let said = admin.accepted(admin.get("/v1/status")?, out)?;
+    tell(&args.gateway, &said, out)
 }
 
 /// Says what the reload did. A refused one (its status is not 2xx) is a failure; the gateway runs on as before.
 pub(super) fn reload(args: &ReloadArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    ask(&args.gateway, "POST /v1/reload", out)
+    let admin = Admin::find(&args.gateway)?;
+    let said = admin.post("/v1/reload", None)?;
+    if said.value.get("result").is_some() {
+        tell(&args.gateway, &said.value, out)?;
+        return if said.status == 200 { Ok(()) } else { Err(Failure::Told) };
+    }
+    let value = admin.accepted(said, out)?;
+    tell(&args.gateway, &value, out)
 }
 
-fn ask(gateway: &Where, request_line: &str, out: &mut dyn Write) -> Result<(), Failure> {
-    let (address, token) = resolve(gateway)?;
-    let answer = exchange(address, request_line, token.as_deref(), ANSWER_WITHIN)?;
-    let said = serde_json::from_slice::<Value>(&answer.body)
-        .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&answer.body).trim().to_owned()));
-    if answer.status == 401 || answer.status == 403 {
-        let why = anyhow!("{address} wants a bearer token: name it with --token-file, or --config");
-        return Err(Failure::Runtime(why));
-    }
+/// An answer as it is, in JSON or in lines.
+pub(super) fn tell(gateway: &Where, said: &Value, out: &mut dyn Write) -> Result<(), Failure> {
     if gateway.json {
-        print_json(&said, out)?;
-    } else {
-        write!(out, "{}", lines(&said))?;
+        return print_json(said, out);
     }
-    if (200..300).contains(&answer.status) { Ok(()) } else { Err(refused(&answer)) }
-}
-
-fn refused(answer: &Answer) -> Failure {
-    match answer.status {
-        404 => {
-            Failure::Runtime(anyhow!("that is not the admin interface of a gateway that knows this (404)"))
-        }
-        _ => Failure::Told,
-    }
-}
-
-/// The flags first, then the configuration, then the defaults.
-fn resolve(gateway: &Where) -> Result<(SocketAddr, Option<String>), Failure> {
-    let configured = gateway.config.as_deref().map(load).transpose()?.map(|loaded| loaded.settings.admin);
-    let address = match (gateway.admin, &configured) {
-        (Some(address), _) => address,
-        (None, Some(admin)) => admin.address,
-        (None, None) => ADMIN_ADDRESS.parse().context("the default address")?,
-    };
-    let token = match &gateway.token_file {
-        Some(file) => Some(read_token(file)?),
-        None => configured.and_then(|admin| admin.token).map(|token| token.expose().to_owned()),
-    };
-    Ok((address, token))
+    Ok(write!(out, "{}", lines(said))?)
 }
 
 fn read_token(file: &Path) -> anyhow::Result<String> {
@@ -107,49 +163,4 @@ fn read_token(file: &Path) -> anyhow::Result<String> {
     let token = text.lines().next().unwrap_or_default().trim();
     anyhow::ensure!(!token.is_empty(), "{} holds no token", file.display());
     Ok(token.to_owned())
-}
-
-/// A JSON value as lines of `path  value`, for people: what is nested is named by its path, members of a list by
-/// their `id` where they have one.
-fn lines(value: &Value) -> String {
-    let mut rows = Vec::new();
-    flatten(value, String::new(), &mut rows);
-    let width = rows.iter().map(|(path, _)| path.chars().count()).max().unwrap_or(0);
-    rows.iter()
-        .map(|(path, text)| match path.as_str() {
-            "" => format!("{text}\n"),
-            path => format!("{path:width$}  {text}\n"),
-        })
-        .collect()
-}
-
-fn flatten(value: &Value, path: String, rows: &mut Vec<(String, String)>) {
-    let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-    match value {
-        Value::Object(members) => {
-            for (name, member) in members {
-                flatten(member, below(name), rows);
-            }
-        }
-        Value::Array(items) if items.iter().any(|item| item.is_object() || item.is_array()) => {
-            for (index, item) in items.iter().enumerate() {
-                let name =
-                    item.get("id").and_then(Value::as_str).map_or_else(|| index.to_string(), str::to_owned);
-                flatten(item, format!("{path}[{name}]"), rows);
-            }
-        }
-        Value::Array(items) => {
-            let texts: Vec<String> = items.iter().map(plain).collect();
-            rows.push((path, if texts.is_empty() { "-".into() } else { texts.join(", ") }));
-        }
-        scalar => rows.push((path, plain(scalar))),
-    }
-}
-
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Null => "-".into(),
-        other => other.to_string(),
-    }
 }

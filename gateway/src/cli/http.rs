@@ -28,6 +28,27 @@ pub(super) fn exchange(
     token: Option<&str>,
     within: Duration,
 ) -> anyhow::Result<Answer> {
+    send(address, request_line, token, None, within)
+}
+
+/// Asks with a body of JSON.
+pub(super) fn post(
+    address: SocketAddr,
+    request_line: &str,
+    token: Option<&str>,
+    body: &serde_json::Value,
+    within: Duration,
+) -> anyhow::Result<Answer> {
+    send(address, request_line, token, Some(body.to_string()), within)
+}
+
+fn send(
+    address: SocketAddr,
+    request_line: &str,
+    token: Option<&str>,
+    body: Option<String>,
+    within: Duration,
+) -> anyhow::Result<Answer> {
     let deadline = clock::instant() + within;
     let mut stream = TcpStream::connect_timeout(&address, within)
         .with_context(|| format!("cannot connect to {address}"))?;
@@ -36,9 +57,12 @@ pub(super) fn exchange(
     if authorization.matches('\n').count() > 1 {
         bail!("the token has a line break in it");
     }
+    let content_type = if body.is_some() { "Content-Type: application/json\r\n" } else { "" };
+    let body = body.unwrap_or_default();
     let request = format!(
         "{request_line} HTTP/1.1\r\nHost: {address}\r\n{authorization}Accept: application/json\r\n\
-         Content-Length: 0\r\nConnection: close\r\n\r\n"
+         {content_type}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
     );
     stream.set_write_timeout(Some(within))?;
     stream.write_all(request.as_bytes()).with_context(|| format!("cannot ask {address}"))?;

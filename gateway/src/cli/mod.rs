@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use mcphub_conf::{Loaded, Report, Settings};
 use mcphub_routing::{PlaceIndex, Residency, RoutingTable};
+use orders::Person;
 
 pub mod admin;
 pub mod check;
@@ -22,8 +23,12 @@ pub mod completions;
 pub mod demo;
 mod http;
 mod hub;
+pub mod hubs;
+mod lines;
+pub mod orders;
 pub mod route;
 pub mod schema;
+mod wait;
 
 /// The gateway of MCPHub Edge: one MCP endpoint in front of many hubs.
 #[derive(Debug, Parser)]
@@ -50,6 +55,18 @@ pub enum Verb {
     Hub(hub::HubArgs),
     /// Ask a running gateway how it is.
     Status(admin::StatusArgs),
+    /// Show the hubs of a running gateway: state, share, sessions, and why.
+    Hubs(hubs::HubsArgs),
+    /// Take a hub out of service gently: nobody new, and its sessions may end.
+    Drain(orders::DrainArgs),
+    /// Let a hub serve again.
+    Undrain(orders::UndrainArgs),
+    /// Take a hub out of service at once.
+    Failover(orders::FailoverArgs),
+    /// Show which hubs went out of service, why, and what it cost.
+    Failovers(hubs::FailoversArgs),
+    /// Show what the gateway decided lately, and why.
+    Report(hubs::ReportArgs),
     /// Have a running gateway read its configuration again.
     Reload(admin::ReloadArgs),
     /// Print the JSON Schema of the configuration, for editors.
@@ -180,6 +197,12 @@ fn dispatch(verb: Verb, handlers: &dyn Handlers, out: &mut dyn Write) -> Result<
         Verb::Demo(args) => demo::run(args, handlers, out),
         Verb::Hub(args) => hub::run(args),
         Verb::Status(args) => admin::status(&args, out),
+        Verb::Hubs(args) => hubs::hubs(&args, out),
+        Verb::Drain(args) => Person::with(|person| orders::drain(&args, person, out)),
+        Verb::Undrain(args) => orders::undrain(&args, out),
+        Verb::Failover(args) => Person::with(|person| orders::failover(&args, person, out)),
+        Verb::Failovers(args) => hubs::failovers(&args, out),
+        Verb::Report(args) => hubs::report(&args, out),
         Verb::Reload(args) => admin::reload(&args, out),
         Verb::ConfigSchema => schema::run(out),
         Verb::Completions(args) => completions::run(&args, &mut Cli::command(), out),
