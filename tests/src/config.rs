@@ -24,6 +24,7 @@ pub struct Config {
     admin: SocketAddr,
     location: String,
     listener_keys: String,
+    admin_keys: String,
     hubs: String,
     sections: String,
 }
@@ -43,6 +44,7 @@ impl Config {
             admin: free_address(),
             location: "us-east".to_owned(),
             listener_keys: "trusted_proxies = [\"127.0.0.0/8\"]\n".to_owned(),
+            admin_keys: String::new(),
             hubs: String::new(),
             sections: String::new(),
         }
@@ -78,6 +80,13 @@ impl Config {
         self
     }
 
+    /// Adds keys of the admin interface, for instance that of its token; whole lines of TOML.
+    #[must_use]
+    pub fn admin_keys(mut self, lines: &str) -> Self {
+        self.admin_keys = format!("{lines}\n");
+        self
+    }
+
     /// Adds whole sections as they are, for instance `"[routing]\nalgorithm = \"round-robin\""`.
     #[must_use]
     pub fn section(mut self, text: &str) -> Self {
@@ -104,13 +113,13 @@ impl Config {
 
     /// The file's text; `directory` is where the gateway may keep its keys and its state.
     pub fn text(&self, directory: &Path) -> String {
-        let Self { listener, admin, location, listener_keys, hubs, sections } = self;
+        let Self { listener, admin, location, listener_keys, admin_keys, hubs, sections } = self;
         let port = listener.port();
         let mut text = format!(
             "[gateway]\nname = \"test\"\nlocation = {location:?}\n\
              \n[[listener]]\naddress = \"{listener}\"\npath = \"/mcp\"\n\
              allowed_hosts = [\"127.0.0.1:{port}\", \"localhost:{port}\"]\n{listener_keys}\
-             \n[admin]\naddress = \"{admin}\"\n{LOCATIONS}{hubs}{sections}"
+             \n[admin]\naddress = \"{admin}\"\n{admin_keys}{LOCATIONS}{hubs}{sections}"
         );
         if !sections.contains("[session]") {
             let key = directory.join("session.key");

@@ -2,8 +2,9 @@
 //!
 //! **Owns** the rig of the end-to-end tests: processes of the real binary ([`Hub`], [`Gateway`]) with their
 //! configuration ([`Config`]), ports, signals and logs; clients that speak MCP in both eras ([`mcp`]) or plain
-//! bytes ([`raw_http`]); the public conformance suite ([`conformance`]) and a relay to prove that a test can
-//! fail ([`relay`]), and a wide-area network in a box ([`wan`]). Everything started here dies with the value that holds it.
+//! bytes ([`raw_http`]); an operator ([`admin`]); the public conformance suite ([`conformance`]) and a relay to prove
+//! that a test can fail ([`relay`]), and a wide-area network in a box ([`wan`]). Everything started here dies with the
+//! value that holds it.
 //!
 //! **Does not know** what is right: every judgement stands in the tests under `tests/tests`.
 //!
@@ -22,6 +23,7 @@
 //! # }
 //! ```
 
+pub mod admin;
 pub mod chaos;
 pub mod conformance;
 pub mod load;
@@ -57,5 +59,5 @@ pub use hub::Hub;
 pub use ports::{free_address, free_port};
 pub use process::{Process, Signal};
 pub use sse::{Event, SseParser};
-pub use tools::{node, node_package, node_script, python, tools_directory};
+pub use tools::{node, node_package, node_script, python, python_program, tools_directory};
 pub use wait::{PATIENCE, until};

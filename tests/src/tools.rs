@@ -45,7 +45,12 @@ pub fn node_script(name: &str) -> anyhow::Result<PathBuf> {
     Ok(to.join(name))
 }
 
-/// The interpreter of one of the pinned Python environments: `mcp-1` or `mcp-2`.
+/// The interpreter of one of the pinned Python environments: `mcp-1`, `mcp-2` or `schemathesis`.
 pub fn python(environment: &str) -> anyhow::Result<PathBuf> {
-    installed(&format!("python/{environment}/bin/python")).context("the Python environments")
+    python_program(environment, "python")
+}
+
+/// A program of one of the pinned Python environments.
+pub fn python_program(environment: &str, program: &str) -> anyhow::Result<PathBuf> {
+    installed(&format!("python/{environment}/bin/{program}")).context("the Python environments")
 }

@@ -7,7 +7,7 @@
 #   lint     rustfmt and clippy of the toolchain in use, cargo-deny
 #   nextest  the test runner
 #   node     Node and the npm packages of tests/clients/node
-#   python   the environments of tests/clients/python
+#   python   the environments of tests/clients/python, and schemathesis
 #   abuse    Debian's slowhttptest and testssl.sh
 #   wan      Debian's iproute2, for tests in networks of their own
 #   peers    Debian's HAProxy, which the gateway is held against; installed and not started
@@ -117,6 +117,7 @@ node() {
 python() {
     venv mcp-1 tests/clients/python/mcp-1.txt
     venv mcp-2 tests/clients/python/mcp-2.txt
+    venv schemathesis tests/tools/schemathesis.txt
 }
 
 abuse() {
