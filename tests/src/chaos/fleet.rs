@@ -83,13 +83,17 @@ impl Fleet {
         self.fault(number, &json!({ "latency_ms": millis(latency) })).await
     }
 
+    /// Holds the answers to the crowd's calls back, and no others.
+    pub async fn slow_calls(&self, number: usize, latency: Duration) -> anyhow::Result<()> {
+        self.fault(number, &json!({ "latency_ms": millis(latency), "only": METHOD })).await
+    }
+
     /// Takes every fault back.
     pub async fn well(&self, number: usize) -> anyhow::Result<()> {
-        let fault = match self.slowness {
-            Slowness::None => json!({}),
-            Slowness::Calls(latency) => json!({ "latency_ms": millis(latency), "only": METHOD }),
-        };
-        self.fault(number, &fault).await
+        match self.slowness {
+            Slowness::None => self.fault(number, &json!({})).await,
+            Slowness::Calls(latency) => self.slow_calls(number, latency).await,
+        }
     }
 
     /// Requests under way at a hub, whoever sent them.

@@ -2,14 +2,17 @@
 //!
 //! **Owns** the rig of that comparison: four real hubs and their faults ([`Fleet`]), a crowd of clients at a fixed rate
 //! that forgives nothing ([`Crowd`]), legacy sessions that call all the time ([`Sessions`]), HAProxy before the same hubs
-//! ([`HaProxy`]), and the arithmetic of what was suffered ([`Suffering`]). It **does not know** who should win.
+//! ([`HaProxy`]), what the gateway told of it meanwhile ([`Change`]), and the arithmetic of what was suffered
+//! ([`Suffering`]). It **does not know** who should win.
 
+mod changes;
 mod crowd;
 mod fleet;
 mod haproxy;
 mod sessions;
 mod suffering;
 
+pub use changes::Change;
 pub use crowd::{CLIENTS, Call, Crowd, End, METHOD, PER_SECOND};
 pub use fleet::{FLEET, Fleet, Slowness};
 pub use haproxy::{HaProxy, Order, Retries};

@@ -68,6 +68,19 @@ impl Suffering {
         found
     }
 
+    /// What part of the calls asked in each second since the fault this hub answered, in per cent.
+    pub fn shares(calls: &[Call], fault: Instant, hub: &str) -> Vec<usize> {
+        let mut seconds: Vec<(usize, usize)> = Vec::new();
+        for call in calls.iter().filter(|call| call.asked >= fault) {
+            let second = call.asked.saturating_duration_since(fault).as_secs();
+            let second = usize::try_from(second).unwrap_or_default();
+            seconds.resize(seconds.len().max(second + 1), (0, 0));
+            seconds[second].0 += 1;
+            seconds[second].1 += usize::from(call.end == End::Answered(hub.to_owned()));
+        }
+        seconds.into_iter().map(|(all, here)| here * 100 / all.max(1)).collect()
+    }
+
     /// The names of the columns of [`Suffering`]'s display.
     pub const COLUMNS: &str = " calls  failed   late  last asked   last over     usual   longest";
 }
@@ -118,5 +131,17 @@ mod tests {
         assert_eq!((found.calls, found.failed, found.late, found.failed_before), (4, 2, 1, 1));
         assert_eq!((found.last_asked.as_millis(), found.last_over.as_millis()), (700, 1_901));
         assert_eq!(found.usual, Duration::from_millis(300));
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "an instant can be had no other way")]
+    fn a_hubs_share_is_counted_by_the_second_in_which_a_call_was_asked() {
+        let start = Instant::now();
+        let call = |asked, hub: &str| {
+            let asked = start + Duration::from_millis(asked);
+            Call { asked, over: asked + Duration::from_secs(9), end: End::Answered(hub.to_owned()) }
+        };
+        let calls = [call(0, "a"), call(1_000, "a"), call(1_900, "b"), call(3_000, "b"), call(3_999, "b")];
+        assert_eq!(Suffering::shares(&calls, start + Duration::from_secs(1), "a"), [50, 0, 0]);
     }
 }
