@@ -32,18 +32,29 @@ pub struct Stale {
 /// Makes the one writing end and the first reading end of a snapshot.
 pub fn channel<T>(initial: T) -> (Publisher<T>, Reader<T>) {
     let slot = Arc::new(ArcSwap::from_pointee(initial));
-    (Publisher { slot: Arc::clone(&slot) }, Reader { slot })
+    (Publisher { slot: Arc::clone(&slot), retired: Vec::new() }, Reader { slot })
 }
+
+/// Old snapshots kept for those who still hold them. Whoever holds an older one frees it: requests that live through so
+/// many publications are few.
+const RETIRED_MAX: usize = 16;
 
 /// The one writing end. It cannot be cloned and publishes through `&mut`, so that there is one writer at a time.
 pub struct Publisher<T> {
     slot: Arc<ArcSwap<T>>,
+    /// Readers would be the last to hold them. Freeing a table of thousands of hubs takes long, and may wait for the kernel: the
+    /// publisher has time for that, and a request has not.
+    retired: Vec<Arc<T>>,
 }
 
 impl<T> Publisher<T> {
     /// Swaps in the next snapshot. Whoever holds the old one keeps it until done.
     pub fn publish(&mut self, next: T) {
-        self.slot.store(Arc::new(next));
+        self.retired.push(self.slot.swap(Arc::new(next)));
+        self.retired.retain(|old| Arc::strong_count(old) > 1);
+        if self.retired.len() > RETIRED_MAX {
+            self.retired.remove(0);
+        }
     }
 
     /// What is published now.
@@ -127,6 +138,8 @@ impl<T: fmt::Debug> fmt::Debug for Guard<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Mutex;
+    use std::thread::ThreadId;
 
     struct Numbered(u64);
     impl Generational for Numbered {
@@ -142,6 +155,37 @@ mod tests {
         let second = reader.clone();
         publisher.publish(2);
         assert_eq!((*held, *reader.load(), *second.load(), *publisher.reader().load()), (1, 2, 2, 2));
+    }
+
+    /// Notes the thread that frees it.
+    struct Freed(Arc<Mutex<Vec<ThreadId>>>);
+    impl Drop for Freed {
+        fn drop(&mut self) {
+            self.0.lock().unwrap().push(std::thread::current().id());
+        }
+    }
+
+    #[test]
+    fn the_publisher_frees_what_readers_held() {
+        let freed = Arc::default();
+        let next = || Freed(Arc::clone(&freed));
+        let count = || freed.lock().unwrap().len();
+        let (mut publisher, reader) = channel(next());
+        let held = reader.load_full();
+        publisher.publish(next());
+        std::thread::scope(|scope| _ = scope.spawn(|| drop(held)));
+        assert_eq!(count(), 0, "the reader was the last to hold it, and did not free it");
+        publisher.publish(next());
+        assert_eq!(count(), 2, "nobody held the second");
+        let me = std::thread::current().id();
+        assert!(freed.lock().unwrap().iter().all(|thread| *thread == me));
+        // However many are held for long, the publisher keeps but some.
+        let held: Vec<_> =
+            (0..3 * RETIRED_MAX).map(|_| (reader.load_full(), publisher.publish(next())).0).collect();
+        assert_eq!(publisher.retired.len(), RETIRED_MAX);
+        drop(held);
+        publisher.publish(next());
+        assert_eq!((publisher.retired.len(), count()), (0, 3 + 3 * RETIRED_MAX));
     }
 
     #[test]
