@@ -39,9 +39,10 @@ advisories: ## Ask the RustSec database about the dependencies (needs github.com
 	@$(INSTALL) lint
 	$(CARGO) deny check advisories
 
-bench: ## Measure the gateway beside nginx and HAProxy
+bench: ## Measure the gateway beside nginx and HAProxy, and its control plane by itself
 	@$(INSTALL) build
 	benches/peers/run.sh
+	benches/control/run.sh
 
 fuzz: ## Fuzz everything that strangers send, 60 seconds a target
 	@$(INSTALL) build

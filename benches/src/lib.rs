@@ -2,7 +2,8 @@
 //!
 //! **Owns** the measuring instruments: a very light hub ([`hub`]), a load generator ([`load`]), the reading of other
 //! processes' CPU time ([`cpu`]), the table of peers ([`peers`]) and the rounds and the report ([`rounds`],
-//! [`report`]). The criterion benches of single operations are in `benches/benches/`.
+//! [`report`]); and the report of what the control plane costs ([`control`]). The criterion benches of single operations
+//! are in `benches/benches/`.
 //!
 //! **Does not know** how the gateway works: to these instruments it is one more proxy with a command line, a
 //! configuration file and a port. Nothing here asserts a time; it prints figures for people to judge.
@@ -15,10 +16,12 @@
 // A bench of minutes tells on the terminal how far it is.
 #![allow(clippy::print_stderr)]
 
+pub mod control;
 pub mod cpu;
 pub mod http;
 pub mod hub;
 pub mod load;
+pub mod page;
 pub mod peers;
 pub mod report;
 pub mod rounds;

@@ -1,45 +1,13 @@
 //! What do the runs say, in a table that a reader can check?
 //!
-//! Owns medians, ratios, the comparison with the reference figures, and the description of the machine. Does not
-//! know how the runs came about.
+//! Owns ratios and the comparison with the reference figures. Does not know how the runs came about.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::process::Command;
-
-use anyhow::{Context, Result};
 
 use crate::load::Run;
+use crate::page::{self, Spread, thousands};
 use crate::peers::{BASE_FIRST, BASE_SECOND, PEERS, Peer, REFERENCE_FLOOR, REFERENCE_MACHINE, Site};
 use crate::rounds::{Series, Settings};
-
-/// Lowest, middle and highest of some figures.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Spread {
-    /// The smallest.
-    pub min: f64,
-    /// The middle one, or the mean of the middle two.
-    pub median: f64,
-    /// The largest.
-    pub max: f64,
-}
-
-impl Spread {
-    /// `None` for no figures.
-    #[must_use]
-    pub fn of(figures: impl IntoIterator<Item = f64>) -> Option<Self> {
-        let mut sorted: Vec<f64> = figures.into_iter().collect();
-        sorted.sort_by(f64::total_cmp);
-        let (min, max) = (*sorted.first()?, *sorted.last()?);
-        let middle = sorted.len() / 2;
-        let median = if sorted.len() % 2 == 1 {
-            sorted[middle]
-        } else {
-            f64::midpoint(sorted[middle - 1], sorted[middle])
-        };
-        Some(Self { min, median, max })
-    }
-}
 
 /// Answers per CPU second of the proxy; `None` without a proxy.
 fn per_cpu(run: &Run) -> Option<f64> {
@@ -175,19 +143,6 @@ impl Series {
     }
 }
 
-/// `figure` without decimals, in groups of three.
-fn thousands(figure: f64) -> String {
-    let plain = format!("{figure:.0}");
-    let mut out = String::new();
-    for (n, digit) in plain.chars().enumerate() {
-        if n > 0 && (plain.len() - n).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 /// The whole report in Markdown.
 #[must_use]
 pub fn markdown(site: &Site, settings: &Settings, all: &[Series], invocation: &str) -> String {
@@ -223,24 +178,7 @@ pub fn markdown(site: &Site, settings: &Settings, all: &[Series], invocation: &s
 }
 
 fn circumstances(site: &Site, settings: &Settings, all: &[Series], invocation: &str) -> String {
-    let mut out = String::new();
-    let _ = writeln!(out, "| | |\n| --- | --- |");
-    let _ = writeln!(out, "| date | {} |", said("date", &["-u", "+%F %R UTC"]));
-    let _ = writeln!(out, "| machine | {} |", machine());
-    let uname = rustix::system::uname();
-    let _ = writeln!(
-        out,
-        "| system | {}, {} {} |",
-        os_name(),
-        uname.sysname().to_string_lossy(),
-        uname.release().to_string_lossy()
-    );
-    let loads = read("/proc/loadavg");
-    let _ = writeln!(
-        out,
-        "| load average at the end | {} |",
-        loads.split_whitespace().take(3).collect::<Vec<_>>().join(", ")
-    );
+    let mut out = page::circumstances();
     let _ = writeln!(
         out,
         "| how | {} rounds of {} s, order shifted each round; proxy on core {}, load generator and hub on core {}; \
@@ -267,48 +205,6 @@ fn circumstances(site: &Site, settings: &Settings, all: &[Series], invocation: &
         let _ = writeln!(out, "| {} | {version}{command} |", peer.name);
     }
     out
-}
-
-fn machine() -> String {
-    let cpuinfo = read("/proc/cpuinfo");
-    let value = |text: &str, key: &str| {
-        let line = text.lines().find(|line| line.starts_with(key))?;
-        Some(line.split_once(':')?.1.trim().to_owned())
-    };
-    let model = value(&cpuinfo, "model name").unwrap_or_else(|| "unknown CPU".to_owned());
-    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
-    let memory = value(&read("/proc/meminfo"), "MemTotal").unwrap_or_default();
-    let memory: u64 = memory.split_whitespace().next().and_then(|kib| kib.parse().ok()).unwrap_or(0);
-    let hypervisor = if cpuinfo.contains(" hypervisor") { ", virtual" } else { "" };
-    format!("{model}, {cores} cores, {} GiB{hypervisor}", memory.div_ceil(1024 * 1024))
-}
-
-fn os_name() -> String {
-    let text = read("/etc/os-release");
-    let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
-    let version = read("/etc/debian_version");
-    format!("{} ({})", name.unwrap_or("unknown").trim_matches('"'), version.trim())
-}
-
-fn read(path: &str) -> String {
-    fs::read_to_string(path).unwrap_or_default()
-}
-
-fn said(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).output();
-    output.map_or("unknown".to_owned(), |o| String::from_utf8_lossy(&o.stdout).trim().to_owned())
-}
-
-/// Replaces what stands between the markers `<!-- peers:begin -->` and `<!-- peers:end -->` of `page`.
-///
-/// # Errors
-/// When the markers are missing.
-pub fn between_markers(page: &str, report: &str) -> Result<String> {
-    const BEGIN: &str = "<!-- peers:begin -->";
-    const END: &str = "<!-- peers:end -->";
-    let (before, rest) = page.split_once(BEGIN).context("looking for the begin marker")?;
-    let (_, after) = rest.split_once(END).context("looking for the end marker")?;
-    Ok(format!("{before}{BEGIN}\n\n{}\n\n{END}{after}", report.trim()))
 }
 
 #[cfg(test)]
@@ -368,21 +264,5 @@ mod tests {
         assert_eq!(errors.len(), 2);
         assert!(errors[0].contains("3 errors, the first: status 502"), "{errors:?}");
         assert!(series.table().contains("(1 runs given up)"));
-    }
-
-    #[test]
-    fn only_what_is_between_the_markers_changes() {
-        let page = "a\n<!-- peers:begin -->\nold\n<!-- peers:end -->\nb\n";
-        let new = between_markers(page, "new").expect("markers");
-        assert_eq!(new, "a\n<!-- peers:begin -->\n\nnew\n\n<!-- peers:end -->\nb\n");
-        assert!(between_markers("none", "new").is_err());
-    }
-
-    #[test]
-    fn figures_are_grouped() {
-        assert_eq!(
-            [7.0, 1_000.4, 54_000.0, 1_234_567.0].map(thousands),
-            ["7", "1,000", "54,000", "1,234,567"]
-        );
     }
 }

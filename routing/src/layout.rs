@@ -42,7 +42,8 @@ struct Allowed {
 }
 
 /// See the module. `order` and `cost` hold one row of all hubs per place (5,000 hubs × 250 places: 7.5 MB, and 160 KB of
-/// bits for each residency), since any hub may become somebody's last resort; the sets they fall into are stored once, however many places share them.
+/// bits for each residency), since any hub may become somebody's last resort; the sets they fall into are stored once,
+/// however many places share them.
 #[derive(Debug)]
 pub(crate) struct Layout {
     pub(crate) algorithm: Algorithm,

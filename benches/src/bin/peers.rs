@@ -6,7 +6,6 @@
 // The report is this program's product, and progress belongs on the terminal.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,7 +16,7 @@ use clap::{Args, Parser, Subcommand};
 use mcphub_benches::peers::Site;
 use mcphub_benches::rounds::Settings;
 use mcphub_benches::wire::Case;
-use mcphub_benches::{hub, load, report, rounds};
+use mcphub_benches::{hub, load, page, report, rounds};
 
 /// Measures requests per proxy-CPU-second: direct, through the gateway, HAProxy and nginx.
 #[derive(Parser)]
@@ -154,10 +153,7 @@ fn bench(args: Bench) -> Result<ExitCode> {
     let report = report::markdown(&site, &settings, &all, &invocation(&settings));
     println!("{report}");
     if args.write {
-        let path = home.join("README.md");
-        let page = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-        fs::write(&path, report::between_markers(&page, &report)?)
-            .with_context(|| format!("writing {}", path.display()))?;
+        page::write(&home.join("README.md"), "peers", &report)?;
     }
     let sound = all.iter().all(|series| series.errors().is_empty());
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
