@@ -188,7 +188,9 @@ impl Job<'_> {
     /// Answers a failure in the shape that fits this request.
     pub(super) async fn fail(&self, client: &mut Client<'_, '_>, failure: &Failure<'_>) {
         client.trace.refused(failure);
-        let hub = client.trace.hub.filter(|_| failure.fault() == Fault::Fleet);
+        // A session whose hub may not be asked any more fails of that hub too.
+        let pinned = || self.context.session.as_ref().and_then(|session| session.hub);
+        let hub = client.trace.hub.or_else(pinned).filter(|_| failure.fault() == Fault::Fleet);
         if let Some(upstream) = hub.and_then(|hub| self.snapshot.upstreams.get(hub.get())) {
             upstream.failed_one();
         }
