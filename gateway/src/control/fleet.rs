@@ -9,7 +9,7 @@ use crate::snapshot::Snapshot;
 use crate::store::{Store, WishRecord};
 use crate::upstream::Upstream;
 use mcphub_health::{Evidence, Outcome, ProbeOrder, Schedule};
-use mcphub_predictor::{Inputs, Memory, Plan, Policy, Wish};
+use mcphub_predictor::{Inputs, Leave, Memory, Plan, Policy, Wish};
 use mcphub_routing::{Era, EraSet, Hub, HubId, MonoTime, RoutingTable};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -56,7 +56,7 @@ struct Watched {
 impl Fleet {
     /// Nothing is known yet. `seed` keeps the probes of several gateways apart.
     pub(super) fn new(seed: u64, store: &Store, sessions: &Arc<Sessions>, now: MonoTime) -> Self {
-        let mut fleet = Self {
+        Self {
             schedule: Schedule::new(seed),
             inputs: Inputs::default(),
             policy: Policy::default(),
@@ -65,15 +65,31 @@ impl Fleet {
             sessions: Arc::clone(sessions),
             wishes: BTreeMap::new(),
             began: now,
-        };
-        fleet.adopt_wishes(store.wishes());
-        fleet
+        }
     }
 
-    /// Takes over what the operator wanted before.
-    pub(super) fn adopt_wishes(&mut self, wishes: BTreeMap<HubId, WishRecord>) {
-        self.inputs.wishes = wishes.iter().map(|(hub, record)| (hub.clone(), record.wish)).collect();
-        self.wishes = wishes;
+    /// Takes over what the operator wanted before. What an earlier process had begun of it is not begun anew: a drain
+    /// has what is left of its time, and a hub that was out is out at once.
+    pub(super) fn adopt_wishes(&mut self, now_unix_ms: u64) {
+        self.wishes = self.journal.store().wishes();
+        let Self { wishes, journal, policy, .. } = self;
+        let rest = |(hub, record): (&HubId, &WishRecord)| {
+            let begun = record.wish.out.and_then(|_| journal.adopt(hub, record.at_unix_ms));
+            let Some(begun) = begun else { return (hub.clone(), record.wish) };
+            let over = begun.ended_unix_ms.is_some();
+            let gone = Duration::from_millis(now_unix_ms.saturating_sub(begun.at_unix_ms));
+            let out = record.wish.out.map(|out| match out {
+                Leave::Drain { deadline } => {
+                    match deadline.unwrap_or(policy.drain_deadline).checked_sub(gone) {
+                        Some(rest) if !over => Leave::Drain { deadline: Some(rest) },
+                        _ => Leave::Now,
+                    }
+                }
+                Leave::Now => Leave::Now,
+            });
+            (hub.clone(), Wish { out, ..record.wish })
+        };
+        self.inputs.wishes = wishes.iter().map(rest).collect();
     }
 
     /// Takes what the operator wants now.
@@ -194,9 +210,7 @@ impl Fleet {
 
     /// Gathers what is known now.
     pub(super) fn gather(&mut self, scope: Scope, now: MonoTime) {
-        // What was seen before we began is not counted, so for as long as a drain may take nobody can say that a hub
-        // has no sessions.
-        let counted = now.since(self.began) >= self.policy.drain_deadline.min(COUNTED_AFTER);
+        let counted = self.counts_all(now);
         for (hub, watched) in &self.watched {
             let Some(ledger) = self.schedule.ledger(hub) else { continue };
             if scope == Scope::Doubted && !self.schedule.is_doubted(hub, now) {
@@ -216,6 +230,12 @@ impl Fleet {
                 self.inputs.pins.remove(hub);
             }
         }
+    }
+
+    /// Have all sessions been seen by now? Those from before we began are seen when they next call, so for as long as a
+    /// drain may take nobody can say that a hub has none.
+    fn counts_all(&self, now: MonoTime) -> bool {
+        now.since(self.began) >= self.policy.drain_deadline.min(COUNTED_AFTER)
     }
 
     /// Remembers what a plan remembers: it is published, or changes nothing.

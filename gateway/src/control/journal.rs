@@ -28,6 +28,8 @@ pub(super) struct Journal {
 struct Course {
     /// What it had cost when nothing was wrong with it.
     calm: Impact,
+    /// What this outage had cost before this process began.
+    before: Impact,
     /// When something first was.
     doubted: Option<MonoTime>,
     /// It is out, and this is its record.
@@ -53,8 +55,8 @@ impl Journal {
         let Some(course) = self.hubs.get_mut(hub) else { return };
         let impact = upstream.impact();
         if let Some(record) = &mut course.open {
-            let failed = impact.failed.saturating_sub(course.calm.failed);
-            let moved = impact.moved.saturating_sub(course.calm.moved);
+            let failed = course.before.failed + impact.failed.saturating_sub(course.calm.failed);
+            let moved = course.before.moved + impact.moved.saturating_sub(course.calm.moved);
             if (failed, moved) != (record.requests_failed, record.requests_moved) {
                 (record.requests_failed, record.requests_moved) = (failed, moved);
                 self.store.put_failover(record.clone());
@@ -106,6 +108,21 @@ impl Journal {
             record.ended_because = Some(why.to_owned());
             self.store.put_failover(record);
         }
+    }
+
+    /// Goes on with what an earlier process wrote of an outage that the operator wanted at this time or later, and that
+    /// is not over: one outage is one record, however many processes live through it.
+    pub(super) fn adopt(&mut self, hub: &HubId, wished_unix_ms: u64) -> Option<FailoverRecord> {
+        let course = self.hubs.entry(hub.clone()).or_default();
+        if course.open.is_none() {
+            let newest = self.store.failovers(PAST_OUTAGES).into_iter().find(|r| r.hub == hub.as_str())?;
+            let goes_on = newest.by == Trigger::Operator && newest.back_unix_ms.is_none();
+            course.open = (goes_on && newest.at_unix_ms >= wished_unix_ms).then_some(newest);
+            let cost =
+                course.open.as_ref().map(|r| Impact { failed: r.requests_failed, moved: r.requests_moved });
+            course.before = cost.unwrap_or_default();
+        }
+        course.open.clone()
     }
 
     /// The record of the outage that a hub is in.

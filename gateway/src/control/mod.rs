@@ -163,6 +163,8 @@ impl Control {
             mixed: false,
             remembers: false,
         };
+        control.fleet.follow(&control.publisher.current(), now);
+        control.fleet.adopt_wishes(clock::unix_millis());
         control.follow(now);
         (control, handle)
     }
@@ -216,8 +218,7 @@ impl Control {
         let began = clock::instant();
         if !self.remembers && self.fleet.journal.store().loaded(Duration::ZERO).await {
             self.remembers = true;
-            let wishes = self.fleet.journal.store().wishes();
-            self.fleet.adopt_wishes(wishes);
+            self.fleet.adopt_wishes(clock::unix_millis());
         }
         self.scrape();
         self.look(Scope::All);

@@ -30,7 +30,7 @@ struct World {
     fleet: Fleet,
     present: Snapshot,
     store: Store,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl World {
@@ -40,7 +40,17 @@ impl World {
         let store = Store::in_memory();
         let mut fleet = Fleet::new(1, &store, &Arc::new(Sessions::default()), now());
         fleet.follow(&present, now());
-        Self { fleet, present, store, _directory: directory }
+        Self { fleet, present, store, directory }
+    }
+
+    /// As a process that begins where another has ended, so long ago.
+    fn restart(&mut self, away: Duration) {
+        let present = snapshot(self.directory.path(), &[("a", 1), ("b", 2)], None);
+        self.fleet = Fleet::new(1, &self.store, &Arc::new(Sessions::default()), now());
+        self.fleet.follow(&present, now());
+        let away = u64::try_from(away.as_millis()).expect("short");
+        self.fleet.adopt_wishes(crate::clock::unix_millis() + away);
+        self.present = present;
     }
 
     fn fail(&self, times: u32) {
@@ -76,7 +86,9 @@ impl World {
 
     fn wish(&mut self, out: Option<Leave>) {
         let wish = Wish { out, weight: None };
-        self.fleet.wish(&hub("a"), Some(WishRecord { wish, at_unix_ms: 1, note: None }));
+        let record = WishRecord { wish, at_unix_ms: crate::clock::unix_millis(), note: None };
+        self.fleet.wish(&hub("a"), Some(record.clone()));
+        self.store.set_wish(&hub("a"), Some(record));
     }
 }
 
@@ -123,6 +135,47 @@ fn a_drain_is_told_from_its_beginning_to_the_return() {
     assert!(world.state("a").takes().is_some(), "{:?}", world.state("a"));
     assert!(world.store.failovers(1)[0].back_unix_ms.is_some());
     assert_eq!(world.fleet.journal.open(&hub("a")), None);
+}
+
+#[test]
+fn what_the_operator_wanted_goes_on_in_the_next_process_where_it_was() {
+    let mut world = World::new();
+    world.wish(Some(Leave::Drain { deadline: Some(60 * SECOND) }));
+    world.decide();
+    world.fail(1);
+    world.fleet.gather(Scope::All, now());
+    let record = world.store.failovers(1).remove(0);
+    assert_eq!(record.requests_failed, 1);
+
+    // In the middle of a drain: what is left of its time, in the same record.
+    world.restart(20 * SECOND);
+    world.decide();
+    let HubState::Draining { deadline, .. } = world.state("a") else { panic!("{:?}", world.state("a")) };
+    let left = deadline.since(now());
+    assert!(left <= 40 * SECOND && left > 10 * SECOND, "{left:?}");
+    world.fail(2);
+    world.fleet.gather(Scope::All, now());
+    let [again] = &world.store.failovers(10)[..] else { panic!("one outage, one record") };
+    assert_eq!((again.id, again.requests_failed, again.ended_unix_ms), (record.id, 3, None));
+
+    // After its time, or once it was over: out at once.
+    world.restart(60 * SECOND);
+    world.decide();
+    assert_eq!(world.state("a"), DRAINED);
+    assert!(world.store.failovers(1)[0].ended_unix_ms.is_some());
+    world.restart(Duration::ZERO);
+    world.decide();
+    assert_eq!(world.state("a"), DRAINED, "it was over");
+    assert_eq!(world.store.failovers(10).len(), 1);
+
+    // A later wish is another outage.
+    world.fleet.wish(&hub("a"), None);
+    world.decide();
+    assert!(world.store.failovers(1)[0].back_unix_ms.is_some());
+    world.wish(Some(Leave::Drain { deadline: Some(60 * SECOND) }));
+    world.decide();
+    assert!(matches!(world.state("a"), HubState::Draining { .. }), "{:?}", world.state("a"));
+    assert_eq!(world.store.failovers(10).len(), 2);
 }
 
 #[test]
