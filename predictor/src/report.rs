@@ -123,10 +123,11 @@ impl fmt::Display for Reason {
             Self::ProbesPassed { count } => write!(f, "{count} probes in a row passed"),
             Self::DrainIdle => f.write_str("its last session is gone"),
             Self::DrainDeadline { pins: Some(pins) } => {
-                let noun = if *pins == 1 { "session" } else { "sessions" };
-                write!(f, "the deadline of its drain has come, with {pins} {noun} left")
+                write!(f, "the deadline of its drain has come, with {pins} sessions left")
             }
-            Self::DrainDeadline { pins: None } => f.write_str("the deadline of its drain has come"),
+            Self::DrainDeadline { pins: None } => {
+                f.write_str("the deadline of its drain has come; nothing told whether sessions were left")
+            }
             Self::SlowStart => f.write_str("it is back and takes more step by step"),
         }
     }

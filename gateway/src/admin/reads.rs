@@ -11,7 +11,6 @@ use crate::control::{LastReload, Unasked};
 use crate::edge::Edge;
 use crate::snapshot::Snapshot;
 use mcphub_health::PublicHealth;
-use mcphub_routing::HubId;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -161,11 +160,8 @@ pub(super) async fn hubs(edge: &Edge) -> Result<Reply, Problem> {
 }
 
 pub(super) async fn hub(edge: &Edge, id: &str) -> Result<Reply, Problem> {
-    let unknown = || Problem::unknown_hub(id).at("id");
-    let hub = match edge.control.hub(HubId::new(id).map_err(|_| unknown())?).await {
-        Err(Unasked::UnknownHub) => return Err(unknown()),
-        asked => asked?,
-    };
+    let hubs = edge.control.hubs().await?;
+    let hub = hubs.into_iter().find(|hub| hub.id == id).ok_or_else(|| Problem::unknown_hub(id).at("id"))?;
     let table = &edge.snapshots.load_full().table;
     let successors = table.find(id).map(|index| successors(table, index)).unwrap_or_default();
     Ok(Reply::json(200, &HubDetail { hub, successors }))

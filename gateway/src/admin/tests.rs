@@ -75,6 +75,7 @@ fn view(id: &str, state: &'static str, share: f64) -> HubView {
         reason: None,
         wish: None,
         sessions: 0,
+        sessions_complete: true,
         in_flight: 0,
         evidence: EvidenceView {
             age_ms: 0,

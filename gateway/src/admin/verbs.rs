@@ -156,7 +156,7 @@ pub(super) fn waits(held: &HeldUp) -> String {
 }
 
 fn drained_message(wished: &Wished) -> String {
-    let HubView { id, state, sessions, .. } = &wished.hub;
+    let HubView { id, state, sessions, sessions_complete, .. } = &wished.hub;
     if let Some(held) = held_up(wished) {
         return format!("{}; `undrain` takes the wish back", waits(&held));
     }
@@ -164,7 +164,12 @@ fn drained_message(wished: &Wished) -> String {
         ("draining", Some(left)) => {
             let seconds = left.div_ceil(1000);
             let s = if *sessions == 1 { "session" } else { "sessions" };
-            format!("{id} takes nobody new; its {sessions} {s} may end within {seconds} s")
+            let unseen = if *sessions_complete {
+                ""
+            } else {
+                "; sessions from before the gateway's start are counted when they next call"
+            };
+            format!("{id} takes nobody new; its {sessions} {s} may end within {seconds} s{unseen}")
         }
         (state, _) => format!("{id} is out of service: {state}"),
     }

@@ -144,7 +144,6 @@ impl Control {
         match asked {
             Asked::Reload(reply) => self.reload(super::asked(), Some(reply)),
             Asked::Hubs(reply) => _ = reply.send(self.hubs()),
-            Asked::Hub(hub, reply) => _ = reply.send(self.hub(&hub)),
             Asked::Plans(reply) => _ = reply.send(self.plans.newest()),
             Asked::Failovers(most, reply) => _ = reply.send(self.failovers(most)),
             Asked::Wish(wishing, reply) => self.grant(*wishing, reply),
@@ -159,12 +158,6 @@ impl Control {
     fn hubs(&self) -> Vec<HubView> {
         let (present, now) = (self.publisher.current(), clock::now());
         present.table.hubs().filter_map(|hub| self.fleet.view(&hub, now)).collect()
-    }
-
-    fn hub(&self, hub: &HubId) -> Result<HubView, Unasked> {
-        let (present, now) = (self.publisher.current(), clock::now());
-        let found = present.table.find(hub.as_str()).and_then(|index| present.table.hub(index));
-        found.and_then(|hub| self.fleet.view(&hub, now)).ok_or(Unasked::UnknownHub)
     }
 
     fn failovers(&self, most: usize) -> Failovers {

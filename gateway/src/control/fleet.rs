@@ -281,6 +281,7 @@ impl Fleet {
             reason: watched.reason.clone(),
             wish,
             sessions: watched.pins.sessions(),
+            sessions_complete: self.counts_all(now),
             in_flight: watched.upstream.in_flight(),
             evidence: EvidenceView::of(evidence, now),
             probe_error: watched.probe_error.clone(),

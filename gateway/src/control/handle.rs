@@ -35,8 +35,6 @@ pub(super) enum Asked {
     Reload(oneshot::Sender<Reloaded>),
     /// How are the hubs?
     Hubs(oneshot::Sender<Vec<HubView>>),
-    /// How is this hub?
-    Hub(HubId, oneshot::Sender<Result<HubView, Unasked>>),
     /// What was decided lately?
     Plans(oneshot::Sender<Vec<PlanView>>),
     /// Which hubs failed, and what became of it?
@@ -98,14 +96,6 @@ impl Handle {
     /// Nobody is there any more, or too many ask.
     pub async fn hubs(&self) -> Result<Vec<HubView>, Unasked> {
         self.ask(Asked::Hubs).await
-    }
-
-    /// One hub as it is now.
-    ///
-    /// # Errors
-    /// There is no such hub, nobody is there any more, or too many ask.
-    pub async fn hub(&self, hub: HubId) -> Result<HubView, Unasked> {
-        self.ask(|reply| Asked::Hub(hub, reply)).await?
     }
 
     /// The last plans that changed or declined something, newest first.

@@ -35,6 +35,9 @@ pub struct HubView {
     pub wish: Option<WishView>,
     /// Legacy sessions pinned to it that were seen since the start.
     pub sessions: u64,
+    /// Whether these are all. Sessions from before the start are seen when they next call; after a drain's usual length,
+    /// or a minute, all are taken to have been seen.
+    pub sessions_complete: bool,
     /// Requests that wait for it now, open streams included.
     pub in_flight: u32,
     /// What is known about it.
