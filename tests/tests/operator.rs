@@ -160,14 +160,14 @@ async fn a_drain_ends_at_its_deadline() {
     let waited = waited.expect("an end");
     assert_eq!(waited.status.code(), Some(0), "{}", text(&waited));
     assert!(
-        text(&waited).contains("deadline of its drain has come, with 1 session left"),
+        text(&waited).contains("deadline of its drain has come, with 1 sessions left"),
         "{}",
         text(&waited)
     );
     assert_eq!(scene.desk.hub(EAST).await.expect("the hub")["state"]["cause"], "operator");
     let record = scene.newest_failover().await;
     let ended = record["ended_because"].as_str().expect("over");
-    assert!(ended.contains("with 1 session left"), "{record}");
+    assert!(ended.contains("with 1 sessions left"), "{record}");
 
     // Draining what is drained changes nothing; waiting for less than it takes to come back fails.
     let (status, again) = scene.post("drain", json!({ "hub": EAST })).await;

@@ -45,7 +45,7 @@ pub enum End {
 }
 
 /// One call, as its client saw it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
     /// When it was sent.
     pub asked: Instant,
