@@ -7,6 +7,7 @@
 //! | [`parse`] | what is asked: era, method, tool, id |
 //! | [`gather`] | who asks, from where, within which session |
 //! | [`route`] | to which hub, and where next if it cannot be reached |
+//! | [`course`] | where it goes when a hub could not have it |
 //! | [`exchange`] | write the request, wait for the answer, answer failures in words |
 //! | [`wait`] | how long an answer is waited for |
 //! | [`relay`] | pass the answer on, whole or as it comes |
@@ -14,6 +15,7 @@
 
 pub mod admission;
 pub mod budget;
+mod course;
 mod exchange;
 mod forward;
 mod gather;

@@ -1,0 +1,158 @@
+//! Where does a request go when a hub could not have it?
+//!
+//! When may a request be sent again?
+//!
+//! - It never reached a hub (no connection): always, to the next one. The first such move is free, others fall under the
+//!   retry budget.
+//! - It was written, and the connection ended before a byte of the answer: only if its method is safe to repeat. Over
+//!   a connection that had been idle, the hub most likely closed it at that moment, so the same hub is asked once more.
+//! - Its hub answered with a 5xx: if its method is safe to repeat, and it belongs to no session, another hub is asked,
+//!   within the retry budget.
+//! - Otherwise never: the client is told in words that the outcome is unknown.
+
+use super::budget::Counted;
+use super::exchange::Job;
+use super::parse::Message;
+use super::route;
+use mcphub_mcp::Failure;
+use mcphub_routing::{Choice, Excluded, HubIndex};
+
+/// Where one attempt ended.
+#[derive(Clone, Copy)]
+pub(super) enum Attempt {
+    /// The client has its answer, or is gone.
+    Done,
+    /// No byte was sent.
+    Unreached,
+    /// It was sent, and no byte came back. `stale`: over a connection that had been idle.
+    Lost { stale: bool },
+    /// It was sent, and the hub was given up before a byte came back.
+    GivenUp,
+    /// The hub answered that it cannot.
+    Refused { status: u16 },
+}
+
+/// Where a request may go next.
+#[derive(Clone, Copy)]
+pub(super) enum Next {
+    /// To the same hub, over a fresh connection.
+    Again,
+    /// To another hub. `instead`: the one that failed does nothing for it any more, so nothing is done twice.
+    Elsewhere { failure: Failure<'static>, instead: bool },
+    /// Nowhere: this is its answer.
+    Nowhere(Failure<'static>),
+}
+
+/// How far a request has come from hub to hub.
+pub(super) struct Course<'a> {
+    excluded: Excluded,
+    turn: u64,
+    /// The hub to ask again, over a fresh connection.
+    again: Option<HubIndex>,
+    /// Why the last hub could not have it.
+    failure: Option<Failure<'static>>,
+    /// What is moved twice keeps its place under the budget until it is answered.
+    granted: Option<Counted<'a>>,
+}
+
+impl<'a> Course<'a> {
+    /// The beginning. `turn` is the number of this placement.
+    pub(super) fn new(turn: u64) -> Self {
+        Self { excluded: Excluded::none(), turn, again: None, failure: None, granted: None }
+    }
+
+    /// The next hub, and whether only a fresh connection to it will do; or why there is none.
+    pub(super) fn choose(&mut self, job: &Job<'_>) -> Result<(HubIndex, bool), Failure<'static>> {
+        let fresh = self.again.is_some();
+        let choice =
+            self.again.take().map_or_else(|| route::choose(job, self.excluded, self.turn), Choice::Keep);
+        let hub = match choice {
+            Choice::Keep(hub) | Choice::Place(hub) => hub,
+            // The hub that holds the session cannot have it, and what it holds is not to be had from another.
+            Choice::Move { .. } => return Err(Failure::HubUnreachable),
+            Choice::Refuse(refusal) => {
+                tracing::debug!(%refusal, "no hub for a request");
+                let failure = route::failure_of(refusal, &job.snapshot.table);
+                return Err(self.failure.take().unwrap_or(failure));
+            }
+        };
+        let elsewhere = job.context.session.as_ref().is_some_and(|session| session.hub != Some(hub));
+        if elsewhere { Err(Failure::HubUnreachable) } else { Ok((hub, fresh)) }
+    }
+
+    /// Goes on after this hub, unless there is something against it: then with this answer.
+    pub(super) fn go_on(
+        &mut self,
+        job: &Job<'a>,
+        hub: HubIndex,
+        next: Next,
+        attempts: u32,
+    ) -> Option<Failure<'static>> {
+        let settings = &job.snapshot.settings.upstream;
+        let spent = attempts >= settings.attempts;
+        let (failure, instead) = match next {
+            Next::Nowhere(failure) => return Some(failure),
+            Next::Again if spent => return Some(Failure::HubBroke),
+            Next::Again => {
+                self.again = Some(hub);
+                return None;
+            }
+            Next::Elsewhere { failure, .. } if spent => return Some(failure),
+            Next::Elsewhere { failure, instead } => (failure, instead),
+        };
+        // The first move away from a hub that is lost asks of the fleet what that hub would have done, and no more. What
+        // goes on failing, or may only find the others as busy, multiplies, and is held to the budget.
+        let free = instead && self.failure.is_none();
+        if !free && self.granted.is_none() {
+            self.granted = job.edge.budget.retry(settings.retry_budget, settings.retry_floor);
+            if self.granted.is_none() {
+                job.edge.metrics.retries_denied.inc();
+                return Some(failure);
+            }
+        }
+        self.excluded.insert(hub);
+        self.failure = Some(failure);
+        if let Some(upstream) = job.snapshot.upstreams.get(hub.get()) {
+            upstream.moved_one();
+        }
+        None
+    }
+
+    /// Could another hub have the request of this one?
+    pub(super) fn has_more(&self, job: &Job<'_>, hub: HubIndex) -> bool {
+        let mut excluded = self.excluded;
+        excluded.insert(hub);
+        matches!(route::choose(job, excluded, self.turn), Choice::Keep(_) | Choice::Place(_))
+    }
+}
+
+impl Job<'_> {
+    /// Where it goes after an attempt; `None`: it has its answer.
+    pub(super) fn next(&self, ended: Attempt, fresh: bool) -> Option<Next> {
+        let elsewhere = |failure, instead| Next::Elsewhere { failure, instead };
+        Some(match ended {
+            Attempt::Done => return None,
+            Attempt::Unreached => elsewhere(Failure::HubUnreachable, true),
+            Attempt::Lost { stale: true } if self.is_repeatable() && !fresh => Next::Again,
+            Attempt::Lost { .. } if self.may_go_elsewhere() => elsewhere(Failure::HubBroke, true),
+            Attempt::Lost { .. } => Next::Nowhere(Failure::HubBroke),
+            Attempt::GivenUp if self.may_go_elsewhere() => elsewhere(Failure::HubTimeout, true),
+            Attempt::GivenUp => Next::Nowhere(Failure::HubTimeout),
+            Attempt::Refused { status } => elsewhere(Failure::HubError { status }, false),
+        })
+    }
+
+    /// Whether another hub may be asked though this one has been.
+    pub(super) fn may_go_elsewhere(&self) -> bool {
+        self.is_repeatable() && self.context.session.is_none()
+    }
+
+    /// Whether it may be sent twice.
+    pub(super) fn is_repeatable(&self) -> bool {
+        match self.message {
+            // Opening a stream or asking for a document changes nothing; ending a session twice ends it once.
+            Message::Bodyless => true,
+            message => message.is_safe(),
+        }
+    }
+}
