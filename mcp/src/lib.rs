@@ -15,6 +15,7 @@
 //! | [`headers`] | modern: what may be routed on without reading the body |
 //! | [`envelope`] | legacy: request, notification, answer or batch; its id, method and target |
 //! | [`methods`] | may it be repeated, and what is it called in a metric |
+//! | [`relayed`] | what a hub calls its requests, and how to call them otherwise |
 //! | [`sse`] | where an event ends, what is in it, whether it is *the* answer |
 //! | [`is_hub_error`] | does an answer speak of the hub rather than of the request |
 //! | [`reply`] | what the client is told when things go wrong |
@@ -24,6 +25,7 @@ pub mod era;
 pub mod headers;
 pub mod id;
 pub mod methods;
+pub mod relayed;
 pub mod reply;
 pub mod sse;
 
@@ -36,5 +38,6 @@ pub use headers::{HeaderFlaw, ModernHeaders};
 pub use hub_error::is_hub_error;
 pub use id::{Id, RawId};
 pub use methods::{Class, Repeat};
+pub use relayed::{Named, Relayed, relayed};
 pub use reply::{Answer, Asked, Failure, Scope, answer};
 pub use sse::{Event, EventSplitter, EventTooLarge};

@@ -1,0 +1,216 @@
+//! *What does a hub say to its client, and with which names?* As much of a hub's own message as must be known to pass
+//! it on within a session that may live on another hub tomorrow.
+//!
+//! Hubs count their requests from 0, each for itself. Where a message names such a request, the name is found here and
+//! can be replaced; the rest of the message goes on byte for byte.
+
+use std::ops::Range;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::id::RawId;
+use crate::json::decode;
+
+/// A message of a hub (or, of the client's, what it says about one), as far as it names requests.
+#[derive(Debug, PartialEq)]
+pub enum Relayed<'a> {
+    /// A request of the hub: the client's answer will carry its id.
+    Request {
+        /// Its id.
+        id: Named<'a>,
+        /// `params._meta.progressToken`: the client's progress will carry it.
+        progress_token: Option<Named<'a>>,
+    },
+    /// `notifications/cancelled`: somebody wants a request no more.
+    Cancelled {
+        /// `params.requestId`.
+        id: Named<'a>,
+    },
+    /// `notifications/progress`.
+    Progress {
+        /// `params.progressToken`.
+        token: Named<'a>,
+        /// `params.progress`.
+        progress: f64,
+    },
+    /// An answer.
+    Answer {
+        /// The id of what it answers.
+        id: Named<'a>,
+    },
+    /// Anything else: it names no request, or is no single message.
+    Other,
+}
+
+/// A name in a message, and where it stands there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Named<'a> {
+    /// The name: ids and progress tokens have the same shape.
+    pub id: RawId<'a>,
+    at: Range<usize>,
+}
+
+impl Named<'_> {
+    /// The message with another name in this place, which is JSON text. `message` is what the name was read from.
+    #[must_use]
+    pub fn replaced(&self, message: &[u8], json: &str) -> Vec<u8> {
+        let (before, after) = (message.get(..self.at.start), message.get(self.at.end..));
+        let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
+        [before, json.as_bytes(), after].concat()
+    }
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    method: Option<&'a RawValue>,
+    #[serde(borrow)]
+    params: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Params<'a> {
+    #[serde(borrow)]
+    request_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    progress_token: Option<&'a RawValue>,
+    progress: Option<f64>,
+    #[serde(borrow, rename = "_meta")]
+    meta: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Meta<'a> {
+    #[serde(borrow)]
+    progress_token: Option<&'a RawValue>,
+}
+
+/// Reads a message: the `data` of an event, or a body. What is no single message with sound names is
+/// [`Relayed::Other`], and goes on as it is.
+#[must_use]
+pub fn relayed(message: &[u8]) -> Relayed<'_> {
+    read(message).unwrap_or(Relayed::Other)
+}
+
+fn read(message: &[u8]) -> Option<Relayed<'_>> {
+    let text = std::str::from_utf8(message).ok()?;
+    let Message { id, method, params } = serde_json::from_str(text).ok()?;
+    let named = |raw| named(text, raw);
+    let method = match method {
+        Some(method) => Some(decode(method.get())?),
+        None => None,
+    };
+    let params = || serde_json::from_str::<Params<'_>>(params?.get()).ok();
+    match (method, id) {
+        (Some(_), Some(id)) => {
+            let meta = params().and_then(|params| serde_json::from_str::<Meta<'_>>(params.meta?.get()).ok());
+            let progress_token = meta.and_then(|meta| named(meta.progress_token?));
+            Some(Relayed::Request { id: named(id)?, progress_token })
+        }
+        (Some(method), None) if method == "notifications/cancelled" => {
+            Some(Relayed::Cancelled { id: named(params()?.request_id?)? })
+        }
+        (Some(method), None) if method == "notifications/progress" => {
+            let params = params()?;
+            Some(Relayed::Progress { token: named(params.progress_token?)?, progress: params.progress? })
+        }
+        (None, Some(id)) => Some(Relayed::Answer { id: named(id)? }),
+        _ => None,
+    }
+}
+
+/// A name and its place. A raw value borrows from the text it was read from, however deep it stands.
+fn named<'a>(text: &'a str, raw: &'a RawValue) -> Option<Named<'a>> {
+    let start = raw.get().as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+    let at = start..start.checked_add(raw.get().len())?;
+    let is_there = text.get(at.clone()) == Some(raw.get());
+    let id = RawId::parse(raw.get())?;
+    is_there.then_some(Named { id, at })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The message with every name in it replaced by `"ours"`.
+    fn check(message: &str, expected: &str) {
+        let bytes = message.as_bytes();
+        let replaced = match relayed(bytes) {
+            Relayed::Request { id, progress_token } => {
+                let first = id.replaced(bytes, "\"ours\"");
+                match (relayed(&first), progress_token) {
+                    (Relayed::Request { progress_token: Some(token), .. }, Some(_)) => {
+                        token.replaced(&first, "\"ours\"")
+                    }
+                    _ => first,
+                }
+            }
+            Relayed::Cancelled { id } | Relayed::Answer { id } => id.replaced(bytes, "\"ours\""),
+            Relayed::Progress { token, .. } => token.replaced(bytes, "\"ours\""),
+            Relayed::Other => bytes.to_vec(),
+        };
+        assert_eq!(String::from_utf8(replaced).unwrap(), expected);
+    }
+
+    #[test]
+    fn names_are_replaced_and_nothing_else() {
+        check(
+            r#" { "method":"roots/list", "id" : 0 ,"params":{"id":0, "x":[ 1.0 ]}} "#,
+            r#" { "method":"roots/list", "id" : "ours" ,"params":{"id":0, "x":[ 1.0 ]}} "#,
+        );
+        check(
+            r#"{"id":"é","method":"sampling/createMessage","params":{"_meta":{"progressToken":7},"é":"é"}}"#,
+            r#"{"id":"ours","method":"sampling/createMessage","params":{"_meta":{"progressToken":"ours"},"é":"é"}}"#,
+        );
+        check(
+            r#"{"method":"notifications/cancelled","params":{"reason":"0","requestId":0}}"#,
+            r#"{"method":"notifications/cancelled","params":{"reason":"0","requestId":"ours"}}"#,
+        );
+        check(
+            r#"{"method":"notifications/progress","params":{"progressToken":"a","progress":1e1}}"#,
+            r#"{"method":"notifications/progress","params":{"progressToken":"ours","progress":1e1}}"#,
+        );
+        check(r#"{"id":3,"result":{"id":3}}"#, r#"{"id":"ours","result":{"id":3}}"#);
+        check(r#"{"id":3,"error":{"code":1}}"#, r#"{"id":"ours","error":{"code":1}}"#);
+    }
+
+    #[test]
+    fn what_names_nothing_goes_on_as_it_is() {
+        for other in [
+            r#"{"method":"notifications/message","params":{"requestId":1}}"#,
+            r#"{"method":"notifications/cancelled"}"#,
+            r#"{"method":"notifications/progress","params":{"progressToken":1}}"#,
+            r#"{"method":"x","id":null}"#,
+            r#"{"method":"x","id":1.5}"#,
+            r#"{"method":"x","id":1,"id":2}"#,
+            r#"[{"method":"x","id":1}]"#,
+            "",
+            "{",
+        ] {
+            assert_eq!(relayed(other.as_bytes()), Relayed::Other, "{other}");
+            check(other, other);
+        }
+        assert_eq!(relayed(b"{\"id\":1,\"result\":\"\xff\"}"), Relayed::Other);
+    }
+
+    #[test]
+    fn progress_is_read() {
+        let said =
+            br#"{"method":"notifications/progress","params":{"progressToken":1,"progress":2.5,"total":3}}"#;
+        assert!(matches!(relayed(said), Relayed::Progress { progress, .. } if progress == 2.5));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..80), text in "[\\[\\]{}\",:a-z0-9 ]{0,60}") {
+            let _ = relayed(&bytes);
+            let _ = relayed(text.as_bytes());
+        }
+    }
+}
