@@ -5,17 +5,23 @@
 //! nothing.
 //!
 //! What changes in a session's life has no room in a token that was handed out long ago: it is in a [`record`], kept in
-//! a store.
+//! a store. When a session's hub is gone, [`migration`] says step by step how the session gets to another one, and what
+//! becomes of everything that was in flight.
 //!
 //! It **owns** the token's format, the keys that seal it and their rotation, the binding of a session to the
-//! credential it was opened with, and what a record holds.
+//! credential it was opened with, what a record holds, and every decision of a move.
 //!
 //! It **does not know** transport, HTTP, routing tables, clocks or chance: time and nonces are passed in. Nor does it
 //! authenticate anybody: a binding says *the same caller as before*, the hub says who that is.
 
 mod claims;
+pub mod event_id;
+pub mod foreign_id;
 mod key;
+mod mark;
+pub mod migration;
 mod principal;
+mod progress;
 pub mod record;
 pub mod store;
 mod token;
@@ -23,7 +29,9 @@ mod upstream;
 
 pub use claims::{Claims, INIT_PARAMS_MAX, InitParams};
 pub use key::{KEYS_MAX, KeyError, KeyId, KeyRing, RingError, SecretKey};
+pub use mark::Mark;
 pub use principal::{Bind, Fingerprint, affinity};
+pub use progress::ProgressFilter;
 pub use record::{Found, Record, Revision};
 pub use store::{Change, Changes, Ending, SessionStore, StoreCondition, StoreError};
 pub use token::{NONCE_LEN, Nonce, OpenError, Opened, SKEW, SealError, Sealer, SessionKey, TOKEN_MAX};
