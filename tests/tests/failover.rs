@@ -16,6 +16,9 @@ use mcphub_tests::{Config, Gateway};
 /// Calls under way at a hub when it is killed or stopped: at least so many.
 const IN_FLIGHT: usize = 50;
 
+/// Calls that may fail of hundreds that met the fault: all of them are safe to repeat, and none has failed so far.
+const NEARLY_NONE: usize = 3;
+
 /// What a hub takes for one call where enough must be in flight: four hubs, 50 calls a second each.
 const BUSY: Slowness = Slowness::Calls(Duration::from_millis(1_200));
 
@@ -163,7 +166,7 @@ impl Found {
             return Some(format!("{} was never taken out of service", self.victim));
         }
         let promised = ours.failed <= theirs.failed && (ours.failed < theirs.failed || theirs.failed == 0);
-        if !promised {
+        if !promised || ours.failed > NEARLY_NONE {
             return Some(format!("{} calls failed, and {} behind HAProxy", ours.failed, theirs.failed));
         }
         // Where nothing fails, being late is what is suffered.
@@ -177,7 +180,7 @@ async fn pause(seconds: f64) {
 }
 
 /// Plays a scenario, prints what came of it, and holds the gateway to its promise: never more calls fail than behind
-/// HAProxy, and fewer wherever any fail there; where none does, fewer are late. The hub that failed is taken out, and no
+/// HAProxy, hardly any at all, and fewer wherever any fail there; where none does, fewer are late. The hub that failed is taken out, and no
 /// other. A run on a machine that was visibly starved may be repeated once.
 async fn play(title: &str, scenario: impl AsyncFn() -> Stage) {
     for repeated in [false, true] {
