@@ -3,10 +3,13 @@
 use super::fleet::{Fleet, Scope};
 use super::journal::answers_nothing;
 use super::plans::Plans;
+use super::{Control, Parts, read};
+use crate::observe::metrics::Metrics;
 use crate::sessions::Sessions;
 use crate::snapshot::Snapshot;
 use crate::snapshot::tests::snapshot;
 use crate::store::{Store, Trigger, WishRecord};
+use crate::watch::{Timing, Watch};
 use mcphub_health::Outcome;
 use mcphub_predictor::{Declined, Leave, Objection, Plan, Reason, Step, Wish};
 use mcphub_routing::{Cause, HubId, HubState, MonoTime};
@@ -176,6 +179,29 @@ fn what_the_operator_wanted_goes_on_in_the_next_process_where_it_was() {
     world.decide();
     assert!(matches!(world.state("a"), HubState::Draining { .. }), "{:?}", world.state("a"));
     assert_eq!(world.store.failovers(10).len(), 2);
+}
+
+/// Before the task runs at all: whoever has the snapshots may be serving by then.
+#[tokio::test]
+async fn what_the_operator_wanted_before_is_granted_before_anybody_is_served() {
+    let World { present, store, directory, .. } = World::new();
+    let wish = Wish { out: Some(Leave::Now), weight: None };
+    store.set_wish(&hub("a"), Some(WishRecord { wish, at_unix_ms: 1, note: None }));
+    let (publisher, snapshots) = mcphub_routing::channel(present);
+    let config = directory.path().join("edge.toml");
+    let parts = Parts {
+        loaded: read(&config).expect("sound"),
+        config,
+        publisher,
+        metrics: Metrics::new().expect("names are unique"),
+        sessions: Arc::new(Sessions::default()),
+        log: None,
+        watch: Watch::start([], Timing::default()).expect("nothing to watch"),
+        store,
+    };
+    let _control = Control::new(parts);
+    let table = &snapshots.load_full().table;
+    assert_eq!(table.find("a").and_then(|index| table.hub(index)).expect("there").state, DRAINED);
 }
 
 #[test]
