@@ -214,6 +214,12 @@ impl Evidence {
         }
     }
 
+    /// Does anything of it speak against the hub? Then it is worth gathering again before anything is done about it:
+    /// a success is no news to wait for, and would be missed.
+    pub fn speaks_against(&self) -> bool {
+        self.probes.against() > 0 || self.passive.consecutive_failures > 0
+    }
+
     /// All that is known about a hub at this instant.
     pub fn gather(recorder: &Recorder, ledger: &ProbeLedger, in_flight: u32, now: MonoTime) -> Self {
         Self {
@@ -289,5 +295,9 @@ mod tests {
         assert_eq!((found.passive.consecutive_failures, found.passive.short.total()), (1, 1));
         assert_eq!((found.probes.passes, found.probes.last_pass), (1, Some(MonoTime::from_millis(4))));
         assert_eq!((found.boot.id, found.latency.answer.count), (Some(BootId::of("one")), 0));
+        assert!(found.speaks_against());
+        recorder.record(Outcome::Ok, Duration::ZERO, None, MonoTime::from_millis(2_001));
+        let later = MonoTime::from_millis(2_001);
+        assert!(!Evidence::gather(&recorder, schedule.ledger(&hub).unwrap(), 0, later).speaks_against());
     }
 }

@@ -26,7 +26,7 @@ pub const DRAIN_MIN: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// Unanswered requests in a row, or probes failed in a row, that take a hub out; 1 or more. Default 3, as `fall` of
-    /// HAProxy.
+    /// HAProxy. One probe more where probes get no answer, nothing is refused, and a request was answered lately.
     pub fall: u32,
     /// Probes passed in a row that let a hub return; 1 or more. Default 2, as `rise` of HAProxy.
     pub rise: u32,

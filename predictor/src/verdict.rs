@@ -106,7 +106,7 @@ pub(crate) fn gone(evidence: &Evidence, policy: &Policy, now: MonoTime) -> Optio
         return None;
     }
     let (passive, probes) = (&evidence.passive, Against::of(evidence, policy, now));
-    if probes.silent >= policy.fall.max(1) && !contradicted(evidence, policy, now) {
+    if probes.silent >= silence_needed(evidence, policy, now) && !contradicted(evidence, policy, now) {
         return Some(Reason::ProbesFailed { count: probes.count() });
     }
     let reached = evidence.probes.last_pass.is_some_and(|passed| Some(passed) >= passive.last_failure);
@@ -144,6 +144,17 @@ fn contradicted(evidence: &Evidence, policy: &Policy, now: MonoTime) -> bool {
         .passive
         .last_answer
         .is_some_and(|answered| Some(answered) >= since && now.since(answered) < policy.silence)
+}
+
+/// How many probes without an answer are enough? One more than otherwise for a hub that answered a request lately and
+/// refuses nothing: with one packet in a hundred lost each way, three in a row are silent once in three days at each hub,
+/// and four once in months.
+fn silence_needed(evidence: &Evidence, policy: &Policy, now: MonoTime) -> u32 {
+    let (passive, probes) = (&evidence.passive, &evidence.probes);
+    let refuses = probes.fails > 0 && probes.last != Some(Outcome::Timeout);
+    let answered = passive.last_answer.is_some_and(|at| now.since(at) <= policy.requests_stale);
+    let more = !refuses && answered && passive.last_failure <= passive.last_answer;
+    policy.fall.max(1).saturating_add(u32::from(more))
 }
 
 /// Too many requests without any answer since one was answered well, if that was lately.
@@ -201,9 +212,10 @@ impl Seen<'_> {
     /// Why it should leave although it answers something.
     fn sick(&self) -> Option<Reason> {
         let (fall, probes) = (self.policy.fall.max(1), Against::of(self.evidence, self.policy, self.now));
+        let needed = silence_needed(self.evidence, self.policy, self.now);
         // An error is the hub's own word about itself; silence is only believed where requests do not say otherwise.
         let contradicted = contradicted(self.evidence, self.policy, self.now);
-        if probes.earlier >= fall || (probes.count() >= fall && !contradicted) {
+        if probes.earlier >= fall || (probes.count() >= needed && !contradicted) {
             return Some(Reason::ProbesFailed { count: probes.count() });
         }
         if let Some(reason) = unanswered(self.evidence, self.policy, self.now) {
@@ -353,11 +365,15 @@ mod tests {
         };
         assert!(refused(2).ill.is_none());
         assert!(refused(3).ill.is_some_and(|ill| ill.gone));
-        let stalled = verdict(|e| {
-            (e.probes.stalled, e.probes.stalled_since, e.probes.against_since) = (3, ago(700), ago(700));
-            e.passive.last_answer = ago(900);
-        });
-        assert!(stalled.ill.is_some_and(|ill| ill.gone));
+        let stalled = |count, answered| {
+            verdict(|e| {
+                (e.probes.stalled, e.probes.stalled_since) = (count, ago(700));
+                (e.probes.against_since, e.passive.last_answer) = (ago(700), answered);
+            })
+        };
+        assert!(stalled(3, None).ill.is_some_and(|ill| ill.gone));
+        assert!(stalled(3, ago(900)).ill.is_none(), "one more for a hub that lately answered");
+        assert!(stalled(4, ago(900)).ill.is_some_and(|ill| ill.gone));
         let requests = verdict(|e| {
             (e.passive.consecutive_failures, e.passive.unanswered) = (3, 3);
             e.passive.last_failure = ago(5);
@@ -369,6 +385,7 @@ mod tests {
                 (e.probes.fails, e.probes.unanswered, e.probes.stalled) = (2, 2, 1);
                 (e.probes.against_since, e.probes.last_end, e.probes.stalled_since) =
                     (ago(2_000), ago(10), ago(300));
+                e.probes.last = Some(Outcome::ConnectError);
                 e.passive.last_answer = ago(answered);
             })
         };

@@ -213,7 +213,8 @@ impl Fleet {
         let counted = self.counts_all(now);
         for (hub, watched) in &self.watched {
             let Some(ledger) = self.schedule.ledger(hub) else { continue };
-            if scope == Scope::Doubted && !self.schedule.is_doubted(hub, now) {
+            let troubled = self.inputs.evidence.get(hub).is_some_and(Evidence::speaks_against);
+            if scope == Scope::Doubted && !troubled && !self.schedule.is_doubted(hub, now) {
                 continue;
             }
             let in_flight = watched.upstream.in_flight();

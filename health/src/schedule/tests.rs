@@ -8,7 +8,7 @@ const SETTINGS: ProbeSettings = ProbeSettings {
     doubt: Duration::from_millis(100),
     stall: Duration::from_millis(300),
     burst: 3,
-    burst_gap: Duration::from_millis(300),
+    burst_gap: Duration::from_millis(150),
 };
 
 fn at(millis: u64) -> MonoTime {
@@ -200,7 +200,7 @@ proptest! {
                 false
             });
             prop_assert_eq!(false_alarms, 0);
-            world.run(died + 9_000, does, |world| (0..hubs).all(|n| world.probes(n).against() >= 3));
+            world.run(died + 9_000, does, |world| (0..hubs).all(|n| world.probes(n).against() >= 4));
             prop_assert!(world.now < died + 3_000, "known after {} ms", world.now - died);
         }
         prop_assert!(world.rate_max() <= 5, "{}", world.rate_max());
