@@ -12,7 +12,8 @@ INSTALL := tests/tools/install.sh
 export PATH := $(PATH):$(TOOLS)/python/cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint advisories bench fuzz dist clean
+SEEDS ?= 20000
+.PHONY: help run test sim lint advisories bench fuzz dist clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -27,6 +28,10 @@ test: ## Run every test
 	$(CARGO) build --workspace --bins --tests
 	$(CARGO) test --workspace --doc --quiet
 	$(CARGO) nextest run --workspace
+
+sim: ## Run the control plane through SEEDS stories of trouble in virtual time (20000)
+	@$(INSTALL) build
+	SIM_SEEDS=$(SEEDS) $(CARGO) test --package mcphub-tests --test sim -- --nocapture every_promise
 
 lint: ## Check format, lints, documentation, and the licences and sources of dependencies
 	@$(INSTALL) build lint
