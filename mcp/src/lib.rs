@@ -15,7 +15,7 @@
 //! | [`headers`] | modern: what may be routed on without reading the body |
 //! | [`envelope`] | legacy: request, notification, answer or batch; its id, method and target |
 //! | [`methods`] | may it be repeated, and what is it called in a metric |
-//! | [`relayed`] | what a hub calls its requests, and how to call them otherwise |
+//! | [`mod@relayed`] | what a hub calls its requests, and how to call them otherwise |
 //! | [`sse`] | where an event ends, what is in it, whether it is *the* answer |
 //! | [`is_hub_error`] | does an answer speak of the hub rather than of the request |
 //! | [`reply`] | what the client is told when things go wrong |

@@ -85,6 +85,7 @@ use std::time::Duration;
 
 use mcphub_routing::HubId;
 
+use crate::principal::Fingerprint;
 use crate::record::{Ended, Life, Live, Record, Revision, Stay};
 use claim::Attempt;
 use end::Ending;
@@ -128,7 +129,8 @@ pub struct Session {
 /// One session, looked after.
 #[derive(Debug)]
 pub struct Migration {
-    record: Record,
+    caller: Fingerprint,
+    expires_at: u64,
     live: Live,
     revision: Revision,
     init: Option<Arc<str>>,
@@ -171,10 +173,11 @@ impl Migration {
     #[must_use]
     pub fn new(session: Session) -> Option<Self> {
         let Session { record, revision, init, alone } = session;
-        let Life::Live(live) = &record.life else { return None };
+        let Record { caller, expires_at, life: Life::Live(live) } = record else { return None };
         Some(Self {
-            live: (**live).clone(),
-            record,
+            caller,
+            expires_at,
+            live: *live,
             revision,
             init,
             alone,
@@ -273,9 +276,9 @@ impl Migration {
         std::mem::replace(&mut self.state, state)
     }
 
-    /// The present record, with this life in it.
-    fn record_of(&self, live: Live) -> Box<Record> {
-        Box::new(Record { life: Life::Live(Box::new(live)), ..self.record.clone() })
+    /// The session's record, with this life in it.
+    fn record_of(&self, life: Life) -> Box<Record> {
+        Box::new(Record { caller: self.caller, expires_at: self.expires_at, life })
     }
 
     /// What is done, by the ticket of what was asked for: a step of the handshake, or a stream that is attached.

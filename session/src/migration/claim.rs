@@ -43,8 +43,7 @@ impl Migration {
         let ticket = self.ticket();
         attempt.claims.push(ticket);
         attempt.tries += 1;
-        let live = self.live_at(&attempt);
-        let record = self.record_of(live);
+        let record = self.record_of(Life::Live(Box::new(self.live_at(&attempt))));
         let expected = self.revision;
         self.state = State::Claiming(course, attempt);
         self.act(Action::Write { ticket, expected, record }, why);
@@ -144,7 +143,7 @@ impl Migration {
     pub(super) fn claim_late(&mut self) {
         match self.become_(State::Home) {
             State::Claiming(course, attempt) if self.alone => {
-                let record = self.record_of(self.live_at(&attempt));
+                let record = self.record_of(Life::Live(Box::new(self.live_at(&attempt))));
                 self.act(Action::Owe { record }, Why::Stuck(Stuck::StoreUnreachable));
                 self.win(course.cause, &attempt);
             }

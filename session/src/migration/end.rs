@@ -54,7 +54,7 @@ impl Migration {
 
     fn write_end(&mut self, ending: Ending) {
         let (ticket, expected, why) = (ending.waits, self.revision, ending.why);
-        let record = Box::new(self.record.ended(self.now, why));
+        let record = self.record_of(Life::Ended { at: self.now, why });
         self.state = State::Ending(ending);
         let reason = if why == Ended::Expired { Why::Expired } else { Why::Ended(why) };
         self.act(Action::Write { ticket, expected, record }, reason);
@@ -114,7 +114,7 @@ impl Migration {
             self.refuse(Stuck::StoreUnreachable);
             return self.streams_stuck(Stuck::StoreUnreachable);
         }
-        let record = Box::new(self.record.ended(self.now, why));
+        let record = self.record_of(Life::Ended { at: self.now, why });
         self.act(Action::Owe { record }, Why::Stuck(Stuck::StoreUnreachable));
         self.finish(why);
     }

@@ -103,7 +103,7 @@ impl Migration {
             other => return self.state = other,
         };
         // A record of another caller is not this session's: as if there were none.
-        let found = found.filter(|found| found.record.caller == self.record.caller);
+        let found = found.filter(|found| found.record.caller == self.caller);
         match found {
             Some(Found { record, revision }) => match record.life {
                 Life::Ended { why, .. } => self.ended_elsewhere(course, why),
@@ -133,7 +133,7 @@ impl Migration {
 
     /// Another gateway has changed the record. Whoever is about to write it will find out; the others take it in.
     pub(super) fn noticed(&mut self, found: Found) {
-        if found.record.caller != self.record.caller {
+        if found.record.caller != self.caller {
             return;
         }
         match (&self.state, found.record.life) {
