@@ -52,6 +52,9 @@
 //! 2. Do the steps that [`Migration::step`] returns, in their order, and log each with its reason. Tell the answer of
 //!    each action with a ticket, by its deadline or as [`Event::Late`]; after that the true answer still, whenever it
 //!    comes, since a hub may have made a session that must be ended.
+//!    The store's part is [`crate::SessionStore`]: `Read` is `latest`, `Write` is `write`, an owed tombstone is `end`,
+//!    and what `watch` says of the session is [`Event::Noticed`]. A conflict is `Conflict`; an error after which the
+//!    write may have happened is `Late`; any other is `Failed`.
 //! 3. An exchange told as arrived or lost is the machine's until a [`Action::Send`] or [`Action::Answer`] for it comes.
 //!    Sent, it is the driver's again: its answer is passed on as always, whatever becomes of the machine.
 //! 4. [`Action::Moved`] is for the map that the hot path looks at, the counts of pins, logs and metrics.
@@ -271,8 +274,8 @@ impl Migration {
         Ticket(self.tickets)
     }
 
-    /// Leaves the present state for another, and hands out what was in it.
-    fn become_(&mut self, state: State) -> State {
+    /// Enters a state, and hands out the one that was.
+    fn enter(&mut self, state: State) -> State {
         std::mem::replace(&mut self.state, state)
     }
 
@@ -290,8 +293,14 @@ impl Migration {
 
     /// What is not done.
     fn failed(&mut self, ticket: Ticket, how: Failed) {
-        if !self.stream_failed(ticket, how) {
-            self.step_failed(ticket, how);
+        if self.stream_failed(ticket, how) {
+            return;
+        }
+        match &self.state {
+            State::Reading(course) if course.waits == ticket => self.read_late(),
+            State::Claiming(_, attempt) if attempt.is_claimed_by(ticket) => self.claim_failed(),
+            State::Ending(ending) if ending.waits == ticket => self.end_late(),
+            _ => self.step_failed(ticket, how),
         }
     }
 

@@ -24,12 +24,13 @@ pub struct Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     // The store.
-    /// Read the session's record. Answered by `Read`.
+    /// Read the session's record, as of whoever decides about writes if that can be had. Answered by `Read`.
     Read {
         /// To be answered.
         ticket: Ticket,
     },
-    /// Write the record if `expected` is still the present revision. Answered by `Written` or `Conflict`.
+    /// Write the record if `expected` is still the present revision. Answered by `Written` or `Conflict`; by `Failed`
+    /// only if it is certain that it was not written.
     Write {
         /// To be answered.
         ticket: Ticket,

@@ -61,7 +61,7 @@ impl Migration {
 
     /// The record was written.
     pub(super) fn written(&mut self, ticket: Ticket, revision: Revision) {
-        match self.become_(State::Home) {
+        match self.enter(State::Home) {
             State::Reading(Course { cause, doubt: Some(attempt), .. })
                 if attempt.claims.contains(&ticket) =>
             {
@@ -86,7 +86,7 @@ impl Migration {
 
     /// Somebody else has written first.
     pub(super) fn conflict(&mut self, ticket: Ticket, found: Option<Found>) {
-        match self.become_(State::Home) {
+        match self.enter(State::Home) {
             State::Claiming(course, attempt) if attempt.is_claimed_by(ticket) => {
                 self.claim_lost(course, attempt, found);
             }
@@ -141,7 +141,7 @@ impl Migration {
     /// The store does not say whether it has written. Writing the same again does no harm: only one of the two can
     /// succeed, and the other finds it.
     pub(super) fn claim_late(&mut self) {
-        match self.become_(State::Home) {
+        match self.enter(State::Home) {
             State::Claiming(course, attempt) if self.alone => {
                 let record = self.record_of(Life::Live(Box::new(self.live_at(&attempt))));
                 self.act(Action::Owe { record }, Why::Stuck(Stuck::StoreUnreachable));
@@ -155,6 +155,21 @@ impl Migration {
                 self.give_up(Stuck::StoreUnreachable);
             }
             other => self.state = other,
+        }
+    }
+
+    /// The store has not written it, and says so: there is no doubt, unless an earlier writing is still on its way.
+    pub(super) fn claim_failed(&mut self) {
+        match self.enter(State::Home) {
+            State::Claiming(course, attempt) if !self.alone && attempt.claims.len() == 1 => {
+                self.discard(&attempt, Why::Stuck(Stuck::StoreUnreachable));
+                self.state = State::Choosing(course);
+                self.give_up(Stuck::StoreUnreachable);
+            }
+            other => {
+                self.state = other;
+                self.claim_late();
+            }
         }
     }
 

@@ -17,7 +17,7 @@ pub(super) struct Ending {
 impl Migration {
     /// The session has ended. Its hub is told, unless the hub of this very stay has said so.
     pub(super) fn end(&mut self, why: Ended, stay: Option<u32>) {
-        match self.become_(State::Home) {
+        match self.enter(State::Home) {
             State::Over(over) => {
                 self.state = State::Over(over);
                 return self.dismiss(over);
@@ -89,7 +89,7 @@ impl Migration {
 
     /// The store does not say whether it has written the tombstone.
     pub(super) fn end_late(&mut self) {
-        match self.become_(State::Home) {
+        match self.enter(State::Home) {
             State::Ending(ending) => self.end_again(ending),
             other => self.state = other,
         }

@@ -201,8 +201,8 @@ pub enum Event {
     },
 
     // Answers to actions. Each action with a ticket is answered once by one of these.
-    /// It took longer than [`super::Action::deadline`]; for the store also: it cannot be reached. If the answer comes
-    /// after all, it is told as well.
+    /// It took longer than [`super::Action::deadline`], or nobody can say what came of it. If the answer comes after
+    /// all, it is told as well.
     Late {
         /// That of the action.
         ticket: Ticket,
@@ -235,7 +235,7 @@ pub enum Event {
         /// That of the action.
         ticket: Ticket,
     },
-    /// Not done.
+    /// Not done. Of a record: certainly not written, and it will not be; or not to be read.
     Failed {
         /// That of the action.
         ticket: Ticket,

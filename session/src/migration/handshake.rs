@@ -53,7 +53,7 @@ impl Migration {
 
     /// A hub has answered `initialize`.
     pub(super) fn greeted(&mut self, ticket: Ticket, hub: HubId, greeting: Greeting) {
-        let course = match self.become_(State::Home) {
+        let course = match self.enter(State::Home) {
             State::Greeting(course, asked) if course.waits == ticket && asked == hub => course,
             other => {
                 self.state = other;
@@ -101,7 +101,7 @@ impl Migration {
 
     /// A step of the handshake is done; `accepted`: the hub would have it.
     pub(super) fn step_done(&mut self, ticket: Ticket, accepted: bool) {
-        match self.become_(State::Home) {
+        match self.enter(State::Home) {
             State::Confirming(course, attempt) if course.waits == ticket && accepted => {
                 self.restore(course, attempt, Why::NextStep);
             }
@@ -153,7 +153,7 @@ impl Migration {
     /// A step of the handshake, or what else a hub was asked for, has failed.
     pub(super) fn step_failed(&mut self, ticket: Ticket, how: Failed) {
         let why = Why::HandshakeFailed;
-        match self.become_(State::Home) {
+        match self.enter(State::Home) {
             State::Choosing(course) if course.waits == ticket => {
                 self.state = State::Choosing(course);
                 self.chosen(ticket, None);

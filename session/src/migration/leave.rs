@@ -81,7 +81,7 @@ impl Migration {
 
     /// Somebody asks for a session that may live here or there.
     pub(super) fn ask_again(&mut self) {
-        match self.become_(State::Home) {
+        match self.enter(State::Home) {
             State::InDoubt(attempt, _) => self.begin(Cause::Lost, Some(attempt)),
             other => self.state = other,
         }
@@ -98,7 +98,7 @@ impl Migration {
 
     /// What the record says.
     pub(super) fn read(&mut self, ticket: Ticket, found: Option<Found>) {
-        let course = match self.become_(State::Home) {
+        let course = match self.enter(State::Home) {
             State::Reading(course) if course.waits == ticket => course,
             other => return self.state = other,
         };
@@ -156,7 +156,7 @@ impl Migration {
         if !self.alone {
             return self.give_up(Stuck::StoreUnreachable);
         }
-        match self.become_(State::Home) {
+        match self.enter(State::Home) {
             State::Reading(course) => self.go_on(course),
             other => self.state = other,
         }
@@ -195,7 +195,7 @@ impl Migration {
 
     /// A hub to try, or none.
     pub(super) fn chosen(&mut self, ticket: Ticket, hub: Option<HubId>) {
-        let mut course = match self.become_(State::Home) {
+        let mut course = match self.enter(State::Home) {
             State::Choosing(course) if course.waits == ticket => course,
             other => return self.state = other,
         };
@@ -228,7 +228,7 @@ impl Migration {
     /// begins anew.
     pub(super) fn give_up(&mut self, stuck: Stuck) {
         let why = Why::Stuck(stuck);
-        let (course, doubt) = match self.become_(State::Home) {
+        let (course, doubt) = match self.enter(State::Home) {
             State::Reading(mut course) => {
                 let doubt = course.doubt.take();
                 (course, doubt)

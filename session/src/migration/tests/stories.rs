@@ -395,6 +395,60 @@ fn without_the_store_nobody_moves_while_others_might() {
 }
 
 #[test]
+fn a_store_that_says_no_leaves_no_doubt() {
+    let machine = story(&format!(
+        "
+        > lost 1 call from 0 unreachable
+          alarm
+          read
+        {TO_B}
+        > failed write broke
+          delete b/1
+          answer 1: not served, StoreUnreachable
+        "
+    ));
+    assert!(machine.is_at_rest());
+    // Unless an earlier writing is still on its way.
+    let machine = story(&format!(
+        "
+        > lost 1 call from 0 unreachable
+          alarm
+          read
+        {TO_B}
+        > late write
+          write over 0: lives at b/1
+        > failed write broke
+          write over 0: lives at b/1
+        -- It was the first that came through.
+        > conflict 4 b/1
+          retire a/0
+          moved from a/0 to b/1
+          send 1 to b/1
+        "
+    ));
+    assert!(machine.is_at_rest());
+}
+
+#[test]
+fn of_two_moves_that_knew_nothing_of_each_other_the_recorded_one_counts() {
+    story(&format!(
+        "
+        > lost 1 safe from 0 broke
+          alarm
+          read
+        {TO_B}
+        > written 1
+          retire a/0
+          moved from a/0 to b/1
+          send 1 to b/1
+        > noticed 2 c/1
+          retire b/1
+          moved from b/1 to c/1
+        "
+    ));
+}
+
+#[test]
 fn alone_the_store_may_follow_later() {
     let machine = Migration::new(Session { alone: true, ..session(live()) }).unwrap();
     check(

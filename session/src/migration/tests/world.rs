@@ -74,6 +74,8 @@ pub(super) struct World {
     /// Writings that nobody waits for any more, and that may still arrive.
     afloat: Vec<(usize, Action)>,
     revisions: u64,
+    /// Whether a hub has forgotten a session, or somebody has ended it: without either, nothing expires.
+    may_end: bool,
     /// Every stay that was written, by hub and upstream id: who may be sent anything.
     won: BTreeSet<(String, String)>,
     exchanges: BTreeMap<RequestKey, Exchange>,
@@ -109,6 +111,7 @@ impl World {
             store_up: true,
             afloat: Vec::new(),
             revisions: 0,
+            may_end: false,
             won: [("a".to_owned(), "a-0".to_owned())].into(),
             exchanges: BTreeMap::new(),
             upstreams: 0,
@@ -127,6 +130,8 @@ impl World {
     /// Tells a machine, and has done what it wants.
     fn tell(&mut self, pop: usize, event: Event) {
         self.steps += 1;
+        let ends = matches!(event, Event::End { .. } | Event::Arrived(Request { kind: Kind::Delete, .. }));
+        self.may_end |= ends;
         assert!(self.steps < 20_000, "it goes on for ever");
         self.say(|| format!("{pop} <- {event:?}"));
         let steps = self.pops[pop].machine.step(event, NOW);
@@ -156,7 +161,10 @@ impl World {
                 }
                 self.pops[pop].owed = Some(*record);
             }
-            Action::Over { .. } => self.pops[pop].over = true,
+            Action::Over { .. } => {
+                assert!(self.may_end, "over, though nobody has ended it");
+                self.pops[pop].over = true;
+            }
             Action::EndStream { stream } => {
                 self.pops[pop].streams.remove(&stream);
             }
@@ -191,6 +199,12 @@ impl World {
             panic!("sent what was answered, or whose client had gone");
         }
         assert_eq!((exchange.at, exchange.pop), (At::Machine, pop), "sent what was not in its hands");
+        match exchange.kind {
+            Kind::Batch => assert_eq!(exchange.sends, 0, "a batch was sent twice"),
+            Kind::Answer { stay } => assert_eq!(stay, Some(Mark::of(&to)), "it answers another question"),
+            Kind::Resume { stay } => assert_eq!(stay, Mark::of(&to), "another hub's stream"),
+            _ => assert!(exchange.sends < SENDS_MAX, "sent for ever"),
+        }
         exchange.at = At::Hub;
         exchange.to = Some(to);
     }

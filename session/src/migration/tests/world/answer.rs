@@ -75,6 +75,9 @@ impl World {
             self.afloat.push((pop, action));
             return self.tell(pop, Event::Late { ticket });
         }
+        if luck == 7 {
+            return self.tell(pop, Event::Failed { ticket, how: Failed::Lost(Loss::Unreachable) });
+        }
         let done = self.write(expected, record);
         let event = match done {
             _ if luck == 8 => Event::Late { ticket },

@@ -175,6 +175,7 @@ impl World {
     pub(super) fn forget_session(&mut self, dice: &mut dyn Dice) {
         let hub = self.hubs.get_mut(HUBS[dice.below(HUBS.len())]).unwrap();
         hub.sessions.clear();
+        self.may_end = true;
     }
 
     pub(super) fn stream(&mut self, pop: usize, dice: &mut dyn Dice) {
