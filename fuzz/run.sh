@@ -40,7 +40,7 @@ targets=${*:-$(ls "$here/targets" | sed 's/\.rs$//')}
 failed=
 for target in $targets; do
     case $target in
-        mcp_peek) dict=json ;;
+        mcp_peek | session_ids) dict=json ;;
         mcp_sse) dict=sse ;;
         http1_*) dict=http ;;
         conf_*) dict=toml ;;
