@@ -132,6 +132,8 @@ pub enum Action {
     },
     /// Close what is left of the stream's connection to its hub, then open it at this one (GET, with the id of the last
     /// event that came in the same stay, if one did). The client's side stays open, with comments. Answered by `Done`.
+    /// A hub may wait with its answer for the first event, so one that is late counts as open; if it fails after all,
+    /// that is a `StreamCut`.
     Attach {
         /// To be answered.
         ticket: Ticket,

@@ -10,6 +10,7 @@ impl World {
             for pop in 0..self.pops.len() {
                 let pending = std::mem::take(&mut self.pops[pop].pending);
                 for action in pending {
+                    self.stands(pop, &action);
                     match (action.ticket(), action) {
                         (Some(ticket), _) => self.tell(pop, Event::Late { ticket }),
                         (None, Action::Alarm { ticket }) => self.tell(pop, Event::TimeUp { ticket }),
@@ -34,6 +35,15 @@ impl World {
         }
         self.nobody_waits();
         self.watch();
+        for pop in &self.pops {
+            let present = Some(pop.machine.stay().number);
+            assert!(
+                pop.streams.values().all(|leads| *leads == present),
+                "a stream leads nowhere: {:?}",
+                pop.streams
+            );
+            assert!(pop.machine.is_at_rest());
+        }
         let living: Vec<_> = self
             .hubs
             .iter()
@@ -70,6 +80,7 @@ impl World {
                     quiet = false;
                     self.greet(pop, ticket, hub, &upstream);
                 }
+                quiet &= !self.cut_dead(pop);
                 let open =
                     self.pops[pop].pending.iter().position(|action| !matches!(action, Action::Alarm { .. }));
                 if let Some(at) = open {
@@ -94,6 +105,27 @@ impl World {
             }
         }
         panic!("it does not settle");
+    }
+
+    /// A stream that takes long to open counts as open; its driver tells when it fails after all.
+    fn stands(&mut self, pop: usize, action: &Action) {
+        if let Action::Attach { stream, to, .. } = action
+            && let Some(leads) = self.pops[pop].streams.get_mut(stream)
+        {
+            *leads = Some(to.number);
+        }
+    }
+
+    /// A stream that leads to no living session is cut.
+    fn cut_dead(&mut self, pop: usize) -> bool {
+        let (name, upstream) = name_of(self.pops[pop].machine.stay());
+        let present =
+            self.hubs[&name].sessions.contains(&upstream).then(|| self.pops[pop].machine.stay().number);
+        let dead = self.pops[pop].streams.iter().find(|(_, leads)| leads.is_some() && **leads != present);
+        let Some((stream, Some(stay))) = dead.map(|(key, leads)| (*key, *leads)) else { return false };
+        self.pops[pop].streams.insert(stream, None);
+        self.tell(pop, Event::StreamCut { stream, stay, stood: true });
+        true
     }
 
     pub(super) fn nobody_waits(&self) {
