@@ -114,7 +114,7 @@ fn tables<M: Measurement>(group: &mut BenchmarkGroup<'_, M>, hubs: usize) {
 fn record<M: Measurement>(group: &mut BenchmarkGroup<'_, M>, hubs: usize) {
     let recorders: Vec<Recorder> = (0..hubs).map(|_| Recorder::default()).collect();
     let mut request = 0u64;
-    group.bench_function(name("record an outcome", hubs), |bencher| {
+    group.bench_function(name("record one outcome (a request does that)", hubs), |bencher| {
         bencher.iter(|| {
             request += 1;
             let dice = mix(request);
