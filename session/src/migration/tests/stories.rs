@@ -554,6 +554,20 @@ fn a_claim_without_an_answer_is_doubt_and_doubt_serves_nobody() {
           attach 9 to b/1
         "
     ));
+    // The answer comes while the record is read again.
+    story(&format!(
+        "{doubt}
+        > arrives 2 call
+          alarm
+          read
+        > written 1
+          retire a/0
+          moved from a/0 to b/1
+          send 2 to b/1
+          attach 9 to b/1
+        > read 1 b/1
+        "
+    ));
     // The client has had enough.
     story(&format!(
         "{doubt}
