@@ -1,7 +1,7 @@
 //! The MCP probe: which questions, in which order, and what is remembered between two probes.
 
 use super::Finding;
-use super::hear::{self, Heard};
+use crate::upstream::hear::{self, Heard};
 use super::judge::{self, Page, Verdict};
 use super::letters::Letters;
 use crate::upstream::{Hangup, Link, Reach};
