@@ -86,7 +86,9 @@ mod tests {
         let check = |body: &str, expected: bool| {
             assert_eq!(says_session_unknown(body.as_bytes()), expected, "{body}");
         };
-        let error = |message: &str| format!(r#"{{"jsonrpc":"2.0","id":null,"error":{{"code":-32000,"message":"{message}"}}}}"#);
+        let error = |message: &str| {
+            format!(r#"{{"jsonrpc":"2.0","id":null,"error":{{"code":-32000,"message":"{message}"}}}}"#)
+        };
         check(&error("Bad Request: No valid session ID provided"), true);
         check(&error("Bad Request: Server not initialized"), true);
         check(&error("Bad Request: unsupported protocol version"), false);

@@ -4,11 +4,9 @@ use super::caller::{Caller, Denied};
 use crate::sessions::Entry;
 use crate::upstream::{Answer, InFlight, Upstream};
 use mcphub_routing::HubId;
-use mcphub_session::migration::{
-    Answer as Verdict, Failed, Loss, Notice, Request, RequestKey, Ticket,
-};
-use mcphub_session::record::Ended;
 use mcphub_session::Found;
+use mcphub_session::migration::{Answer as Verdict, Failed, Loss, Notice, Request, RequestKey, Ticket};
+use mcphub_session::record::Ended;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};

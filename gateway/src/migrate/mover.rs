@@ -6,7 +6,9 @@ use super::{Caller, Denied, Seed, owed};
 use crate::clock;
 use crate::edge::Edge;
 use crate::sessions::Entry;
-use mcphub_routing::{Choice, Era, Excluded, HubId, Pin, Residency, ResidencyId, ResidencyIndex, RouteQuery, select};
+use mcphub_routing::{
+    Choice, Era, Excluded, HubId, Pin, Residency, ResidencyId, ResidencyIndex, RouteQuery, select,
+};
 use mcphub_session::migration::{
     Action, Answer, Event, Failed, Loss, MOVE_DEADLINE, Migration, RequestKey, Session, Step, Ticket, Why,
 };
@@ -421,11 +423,7 @@ impl Mover {
     }
 
     /// Begins what a ticket was given for.
-    fn go(
-        &mut self,
-        ticket: Ticket,
-        errand: impl Future<Output = Result<Event, Refused>> + Send + 'static,
-    ) {
+    fn go(&mut self, ticket: Ticket, errand: impl Future<Output = Result<Event, Refused>> + Send + 'static) {
         self.errands.spawn(async move {
             match timeout(PATIENCE, errand).await {
                 Ok(Ok(event)) => (event, None),

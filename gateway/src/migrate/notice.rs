@@ -35,7 +35,8 @@ fn take(edge: &Edge, key: SessionKey, found: Found) {
         Life::Live(live) if live.stay.number <= entry.stay_number() => {}
         Life::Live(live) => {
             // A stream that stands open must be led there; its own task knows in whose name.
-            let told = entry.care_if_any().map(|care| care.order(StreamOrder::Noticed(Box::new(found.clone()))));
+            let told =
+                entry.care_if_any().map(|care| care.order(StreamOrder::Noticed(Box::new(found.clone()))));
             if !matches!(told, Some(Ok(()))) {
                 edge.sessions.moved(&key, &live.stay, clock::since_start());
             }

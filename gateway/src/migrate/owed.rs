@@ -45,8 +45,7 @@ pub(crate) fn room() -> Arc<tokio::sync::Semaphore> {
 async fn once(edge: &Edge, key: SessionKey, record: &Record) -> Result<(), StoreError> {
     match &record.life {
         Life::Ended { at, why } => {
-            let ending =
-                Ending { caller: record.caller, expires_at: record.expires_at, at: *at, why: *why };
+            let ending = Ending { caller: record.caller, expires_at: record.expires_at, at: *at, why: *why };
             edge.records.end(key, ending).await.map(drop)
         }
         Life::Live(live) => {

@@ -36,7 +36,9 @@ fn look(edge: &Arc<Edge>) {
         match hub.state {
             HubState::Draining { .. } => lead_away(edge, hub.id, each, Away::Draining),
             HubState::Drained { .. } => lead_away(edge, hub.id, each, Away::Drained),
-            HubState::Ejected { .. } if !snapshot.table.panic() => lead_away(edge, hub.id, each, Away::Ejected),
+            HubState::Ejected { .. } if !snapshot.table.panic() => {
+                lead_away(edge, hub.id, each, Away::Ejected)
+            }
             _ => {}
         }
     }

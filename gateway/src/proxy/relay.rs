@@ -80,7 +80,9 @@ pub(super) async fn relay<'u>(
             return Relayed::Lost(forgotten(lodging, &arrived));
         }
         if status < 400 {
-            lodging.entry.note_worked(clock::since_start_at(client.trace.answered_at.unwrap_or(job.arrival.at)));
+            lodging
+                .entry
+                .note_worked(clock::since_start_at(client.trace.answered_at.unwrap_or(job.arrival.at)));
         }
         if method == Method::Delete && status < 300 {
             visit::ended(job, lodging).await;

@@ -5,11 +5,11 @@
 //! ([`crate::migrate`]) says when. In between, comments keep it alive.
 
 use super::exchange::{Client, Job, suspect, tally};
+use super::forward;
 use super::relay::{Arrived, leave};
 use super::streams::{End, Stream};
 use super::visit::{Lodging, Sent, Visit};
 use super::wording::Wording;
-use super::forward;
 use crate::clock;
 use crate::control::lifecycle::{Phase, reached};
 use crate::migrate::{Attached, StreamOrder, Tell, attached, care::Standing};
@@ -155,7 +155,9 @@ impl Stand<'_, '_> {
                 Ok(false) => {}
                 Err(End::Left) => return self.left(client),
                 Err(End::Stopping) => return self.close(client).await,
-                Err(end @ (End::Hub | End::Broken)) if self.of_request => return self.end_of_request(end, client).await,
+                Err(end @ (End::Hub | End::Broken)) if self.of_request => {
+                    return self.end_of_request(end, client).await;
+                }
                 Err(end @ (End::Hub | End::Broken)) => self.cut(end, client),
             }
         }

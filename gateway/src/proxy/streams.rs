@@ -319,7 +319,12 @@ impl Stream {
     }
 
     /// Sends the whole events that are here; `first`: at least the head. `true` if anything went out.
-    pub(super) async fn flush(&mut self, job: &Job<'_>, client: &mut Client<'_, '_>, first: bool) -> Result<bool, End> {
+    pub(super) async fn flush(
+        &mut self,
+        job: &Job<'_>,
+        client: &mut Client<'_, '_>,
+        first: bool,
+    ) -> Result<bool, End> {
         let whole = match self.splitter.whole(&self.pending) {
             Ok(whole) => whole,
             Err(too_large) => {

@@ -214,7 +214,10 @@ mod tests {
             "id: mcphub1.3-86f9f0e9.Nw.MQ\nretry: 5\ndata: {\"id\":\"mcphub1.3-86f9f0e9.MA\",\"method\":\"roots/list\"}\n\n"
         );
         assert_eq!(
-            put(&mut wording, "data: {\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":0}}\n\n"),
+            put(
+                &mut wording,
+                "data: {\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":0}}\n\n"
+            ),
             "data: {\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":\"mcphub1.3-86f9f0e9.MA\"}}\n\n"
         );
         assert_eq!(
@@ -226,7 +229,9 @@ mod tests {
     #[test]
     fn progress_goes_on_where_the_client_last_heard_of_it() {
         let said = |progress: u32| {
-            format!("data: {{\"method\":\"notifications/progress\",\"params\":{{\"progressToken\":1,\"progress\":{progress}}}}}\n\n")
+            format!(
+                "data: {{\"method\":\"notifications/progress\",\"params\":{{\"progressToken\":1,\"progress\":{progress}}}}}\n\n"
+            )
         };
         let mut wording = Wording::new(mark(0), one("1"), true);
         for progress in [1, 2] {
