@@ -77,7 +77,7 @@ impl Peer {
     }
 
     /// One request whose answer is read to its end, as JSON or as a stream of events.
-    pub(super) async fn exchange(
+    pub async fn exchange(
         &mut self,
         method: &str,
         fields: &[(&str, &str)],
