@@ -1,6 +1,7 @@
-//! An HTTP client for rmcp that remembers which session it was given and whether it ended it.
+//! An HTTP client for rmcp that remembers which session it was given, how often it opened the stream, and whether it
+//! ended it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 use futures::stream::BoxStream;
@@ -14,8 +15,10 @@ use sse_stream::Sse;
 /// What has passed by.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    /// The session id of the `initialize` answer.
-    pub(super) session: Option<String>,
+    /// The session ids of all answers: that of the `initialize` answer, and hopefully no other.
+    pub(super) ids: BTreeSet<String>,
+    /// How often the GET stream was opened.
+    pub(super) streams: usize,
     /// Whether a DELETE succeeded.
     pub(super) deleted: bool,
 }
@@ -50,7 +53,7 @@ impl StreamableHttpClient for Recorder {
         if let StreamableHttpPostResponse::Json(_, Some(id)) | StreamableHttpPostResponse::Sse(_, Some(id)) =
             &answer
         {
-            self.seen.lock().expect("not poisoned").session = Some(id.clone());
+            self.seen.lock().expect("not poisoned").ids.insert(id.clone());
         }
         Ok(answer)
     }
@@ -75,6 +78,9 @@ impl StreamableHttpClient for Recorder {
         auth_header: Option<String>,
         custom_headers: HashMap<HeaderName, HeaderValue>,
     ) -> Result<BoxStream<'static, Result<Sse, SseError>>, Failure> {
-        self.inner.get_stream(uri, session_id, last_event_id, auth_header, custom_headers).await
+        let stream =
+            self.inner.get_stream(uri, session_id, last_event_id, auth_header, custom_headers).await?;
+        self.seen.lock().expect("not poisoned").streams += 1;
+        Ok(stream)
     }
 }
