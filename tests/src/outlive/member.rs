@@ -233,8 +233,8 @@ impl Member {
         if let Some(hub) = reply.head.field("mcphub-hub") {
             hub.clone_into(&mut lock(&self.station.hub));
         }
-        if let Some(id) = reply.head.field("mcp-session-id").filter(|id| *id != self.id()) {
-            self.ledger.write().other_ids.push((self.name.clone(), format!("an answer says {id}")));
+        if reply.head.field("mcp-session-id").is_some_and(|id| id != self.id()) {
+            self.ledger.write().other_ids.push((self.name.clone(), "an answer gives another".to_owned()));
         }
     }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use crate::kills::check;
-use crate::stage::{BRISK, all_serve, config, executions, fleet, kill, sessions_at};
+use crate::stage::{BRISK, config, executions, fleet, kill, serve, sessions_at};
 
 const SESSIONS: usize = 80;
 
@@ -62,7 +62,7 @@ impl Pops {
         tokio::time::sleep(Duration::from_secs(1)).await;
         self.fleet.restart(number).await.expect("it starts again");
         for desk in &self.desks {
-            all_serve(&self.fleet, desk).await;
+            serve(&self.fleet, desk, FLEET - 1).await;
         }
         tokio::time::sleep(Duration::from_secs(2)).await;
     }

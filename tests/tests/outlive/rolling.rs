@@ -56,7 +56,7 @@ async fn a_rolling_restart_behind_drains_is_not_noticed() {
         // No kill in the ledger: nothing may be lost by this one.
         stage.fleet.kill(number).await.expect("killed");
         stage.fleet.restart(number).await.expect("it starts again");
-        say(&stage, &["undrain", &hub, "--yes", "--json"]).await;
+        say(&stage, &["undrain", &hub, "--json"]).await;
         stage.all_serve().await;
         tokio::time::sleep(Duration::from_secs(1)).await;
     }

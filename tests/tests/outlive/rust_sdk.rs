@@ -7,12 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
-use futures::StreamExt;
 use mcphub_tests::outlive::{CLOCK, End, Kind, Ledger, Name, Operation, Pace, Watch};
-use rmcp::handler::client::progress::ProgressDispatcher;
 use rmcp::model::{
-    CallToolRequest, CallToolRequestParams, ClientRequest, ProgressNotificationParam,
-    ReadResourceRequestParams, ResourceUpdatedNotificationParam, ServerResult, SubscribeRequestParams,
+    CallToolRequest, CallToolRequestParams, ClientRequest, ReadResourceRequestParams,
+    ResourceUpdatedNotificationParam, ServerResult, SubscribeRequestParams,
 };
 use rmcp::service::{NotificationContext, PeerRequestOptions, RunningService, ServiceError};
 use rmcp::transport::StreamableHttpClientTransport;
@@ -72,14 +70,9 @@ impl RustSessions {
 struct Ears {
     name: Name,
     ledger: Arc<Ledger>,
-    progress: ProgressDispatcher,
 }
 
 impl ClientHandler for Ears {
-    async fn on_progress(&self, params: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
-        self.progress.handle_notification(params).await;
-    }
-
     async fn on_resource_updated(
         &self,
         params: ResourceUpdatedNotificationParam,
@@ -108,8 +101,7 @@ impl Session {
             Recorder::new(seen.clone()),
             StreamableHttpClientTransportConfig::with_uri(url.to_owned()),
         );
-        let progress = ProgressDispatcher::new();
-        let ears = Ears { name: name.clone(), ledger: ledger.clone(), progress };
+        let ears = Ears { name: name.clone(), ledger: ledger.clone() };
         let mode = ClientLifecycleMode::Initialize;
         let client = ears.serve_with_lifecycle(transport, mode).await.context("connect")?;
         client.list_all_tools().await?;
@@ -144,7 +136,7 @@ impl Session {
         let seen = self.seen.lock().expect("not poisoned");
         let mut record = self.ledger.write();
         if seen.ids.len() != 1 || !seen.deleted {
-            let words = format!("ids {:?}, ended: {} ({ended:?})", seen.ids, seen.deleted);
+            let words = format!("it was given {} ids; ended: {} ({ended:?})", seen.ids.len(), seen.deleted);
             record.other_ids.push((self.name.clone(), words));
         }
         if seen.streams > 1 {
@@ -180,22 +172,13 @@ impl Session {
             Ok(handle) => handle,
             Err(error) => return (Err(error), Vec::new()),
         };
-        let mut reports = self.client.service().progress.subscribe(handle.progress_token.clone()).await;
-        let mut answer = std::pin::pin!(handle.await_response());
-        let mut progress = Vec::new();
-        loop {
-            tokio::select! {
-                biased;
-                Some(report) = reports.next() => progress.push(report.progress),
-                answer = &mut answer => {
-                    let answer = answer.and_then(|answer| match answer {
-                        ServerResult::CallToolResult(_) => Ok(()),
-                        _ => Err(ServiceError::UnexpectedResponse),
-                    });
-                    return (answer, progress);
-                }
-            }
-        }
+        let token = json!(handle.progress_token).to_string();
+        let answer = handle.await_response().await.and_then(|answer| match answer {
+            ServerResult::CallToolResult(_) => Ok(()),
+            _ => Err(ServiceError::UnexpectedResponse),
+        });
+        let progress = self.seen.lock().expect("not poisoned").progress.remove(&token);
+        (answer, progress.unwrap_or_default())
     }
 
     async fn note(&self, told: Told, ask: impl Future<Output = (Result<(), ServiceError>, Vec<f64>)>) {

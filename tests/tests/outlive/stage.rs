@@ -55,15 +55,15 @@ impl Stage {
         kill(&mut self.fleet, &self.ledger, number, crowd).await;
     }
 
-    /// Starts a killed hub again and waits until all hubs serve.
+    /// Starts a killed hub again, and waits until it is safe to kill another.
     pub(crate) async fn bring_back(&mut self, number: usize) {
         self.fleet.restart(number).await.expect("it starts again");
-        self.all_serve().await;
+        serve(&self.fleet, &self.desk, FLEET - 1).await;
     }
 
     /// Waits until the gateway gives every hub traffic.
     pub(crate) async fn all_serve(&self) {
-        all_serve(&self.fleet, &self.desk).await;
+        serve(&self.fleet, &self.desk, FLEET).await;
     }
 
     /// The hub with the most sessions, by its own count.
@@ -108,17 +108,19 @@ pub(crate) async fn kill(fleet: &mut Fleet, ledger: &Ledger, number: usize, crow
     ledger.write().kills.push(Kill { hub, at, dead, sessions });
 }
 
-/// Waits until the gateway of this desk gives every hub traffic.
-pub(crate) async fn all_serve(fleet: &Fleet, desk: &Desk) {
-    for hub in fleet.hubs() {
-        until(&format!("{} to serve", hub.id()), async || {
-            let seen = desk.hub(hub.id()).await.map_err(|error| format!("{error:#}"))?;
-            let state = seen["state"]["name"].as_str().unwrap_or_default();
-            if ["serving", "recovering"].contains(&state) { Ok(()) } else { Err(seen["state"].to_string()) }
-        })
-        .await
-        .unwrap_or_else(|error| panic!("{error:#}"));
-    }
+/// Waits until the gateway of this desk gives so many hubs traffic. A hub that was killed is back after ten seconds or so.
+pub(crate) async fn serve(fleet: &Fleet, desk: &Desk, least: usize) {
+    until(&format!("{least} hubs to serve"), async || {
+        let mut states = Vec::new();
+        for hub in fleet.hubs() {
+            let seen = desk.hub(hub.id()).await.map_err(|error| vec![format!("{error:#}")])?;
+            states.push(seen["state"]["name"].as_str().unwrap_or_default().to_owned());
+        }
+        let serving = states.iter().filter(|state| ["serving", "recovering"].contains(&state.as_str()));
+        if serving.count() >= least { Ok(()) } else { Err(states) }
+    })
+    .await
+    .unwrap_or_else(|error| panic!("{error:#}"));
 }
 
 /// The sessions that a hub holds.

@@ -1,15 +1,17 @@
 //! An HTTP client for rmcp that remembers which session it was given, how often it opened the stream, and whether it
 //! ended it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
+use futures::StreamExt;
 use futures::stream::BoxStream;
 use http::{HeaderName, HeaderValue};
 use rmcp::model::ClientJsonRpcMessage;
 use rmcp::transport::streamable_http_client::{
     SseError, StreamableHttpClient, StreamableHttpError, StreamableHttpPostResponse,
 };
+use serde_json::Value;
 use sse_stream::Sse;
 
 /// What has passed by.
@@ -19,8 +21,24 @@ pub(super) struct Seen {
     pub(super) ids: BTreeSet<String>,
     /// How often the GET stream was opened.
     pub(super) streams: usize,
+    /// The progress that came in answers, by token, in the order of the wire: the SDK hands notifications to tasks of
+    /// their own, which overtake each other.
+    pub(super) progress: BTreeMap<String, Vec<f64>>,
     /// Whether a DELETE succeeded.
     pub(super) deleted: bool,
+}
+
+impl Seen {
+    fn look_at(&mut self, event: &Result<Sse, SseError>) {
+        let Some(data) = event.as_ref().ok().and_then(|event| event.data.as_deref()) else { return };
+        let message: Value = serde_json::from_str(data).unwrap_or_default();
+        let params = &message["params"];
+        if let (Some("notifications/progress"), Some(progress)) =
+            (message["method"].as_str(), params["progress"].as_f64())
+        {
+            self.progress.entry(params["progressToken"].to_string()).or_default().push(progress);
+        }
+    }
 }
 
 /// `reqwest`, as rmcp uses it by default, with a memory.
@@ -55,7 +73,14 @@ impl StreamableHttpClient for Recorder {
         {
             self.seen.lock().expect("not poisoned").ids.insert(id.clone());
         }
-        Ok(answer)
+        Ok(match answer {
+            StreamableHttpPostResponse::Sse(stream, id) => {
+                let seen = self.seen.clone();
+                let stream = stream.inspect(move |event| seen.lock().expect("not poisoned").look_at(event));
+                StreamableHttpPostResponse::Sse(stream.boxed(), id)
+            }
+            other => other,
+        })
     }
 
     async fn delete_session(
