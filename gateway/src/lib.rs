@@ -15,6 +15,7 @@ pub mod handover;
 pub mod http;
 pub mod keys;
 pub mod listen;
+pub mod migrate;
 pub mod net;
 pub mod observe;
 pub mod probe;

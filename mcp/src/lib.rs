@@ -35,7 +35,7 @@ mod json;
 pub use envelope::{Envelope, EnvelopeError, Kind, peek};
 pub use era::{EraDecision, ProtocolVersion, era};
 pub use headers::{HeaderFlaw, ModernHeaders};
-pub use hub_error::is_hub_error;
+pub use hub_error::{is_error, is_hub_error, is_result, says_session_unknown};
 pub use id::{Id, RawId};
 pub use methods::{Class, Repeat};
 pub use relayed::{Named, Relayed, relayed};

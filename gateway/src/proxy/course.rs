@@ -1,4 +1,5 @@
-//! Where does a request go when a hub could not have it?
+//! Where does a request go that belongs to no session when a hub could not have it? ([`super::visit`] is about those
+//! that do.)
 //!
 //! When may a request be sent again?
 //!
@@ -6,8 +7,7 @@
 //!   retry budget.
 //! - It was written, and the connection ended before a byte of the answer: only if its method is safe to repeat. Over
 //!   a connection that had been idle, the hub most likely closed it at that moment, so the same hub is asked once more.
-//! - Its hub answered with a 5xx: if its method is safe to repeat, and it belongs to no session, another hub is asked,
-//!   within the retry budget.
+//! - Its hub answered with a 5xx: if its method is safe to repeat, another hub is asked, within the retry budget.
 //! - Otherwise never: the client is told in words that the outcome is unknown.
 
 use super::budget::Counted;
@@ -68,16 +68,15 @@ impl<'a> Course<'a> {
             self.again.take().map_or_else(|| route::choose(job, self.excluded, self.turn), Choice::Keep);
         let hub = match choice {
             Choice::Keep(hub) | Choice::Place(hub) => hub,
-            // The hub that holds the session cannot have it, and what it holds is not to be had from another.
-            Choice::Move { .. } => return Err(Failure::HubUnreachable),
+            // Only what is pinned moves, and that is not chosen here.
+            Choice::Move { to, .. } => to,
             Choice::Refuse(refusal) => {
                 tracing::debug!(%refusal, "no hub for a request");
                 let failure = route::failure_of(refusal, &job.snapshot.table);
                 return Err(self.failure.take().unwrap_or(failure));
             }
         };
-        let elsewhere = job.context.session.as_ref().is_some_and(|session| session.hub != Some(hub));
-        if elsewhere { Err(Failure::HubUnreachable) } else { Ok((hub, fresh)) }
+        Ok((hub, fresh))
     }
 
     /// Goes on after this hub, unless there is something against it: then with this answer.

@@ -10,7 +10,15 @@ use mcphub_routing::{
 use std::sync::Arc;
 
 /// The present load of each hub, read where it is counted.
-struct InFlight<'a>(&'a [Arc<Upstream>]);
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InFlight<'a>(&'a [Arc<Upstream>]);
+
+impl<'a> InFlight<'a> {
+    /// Of these, in the order of their table.
+    pub(crate) fn of(upstreams: &'a [Arc<Upstream>]) -> Self {
+        Self(upstreams)
+    }
+}
 
 impl Loads for InFlight<'_> {
     fn in_flight(&self, hub: HubIndex) -> u32 {
@@ -32,7 +40,7 @@ pub(super) fn residency(job: &Job<'_>) -> Option<ResidencyIndex> {
 fn query<'a>(job: &Job<'_>, loads: &'a dyn Loads) -> RouteQuery<'a> {
     let context = job.context;
     RouteQuery {
-        pin: context.session.as_ref().and_then(|session| session.hub).map(Pin::Hard),
+        pin: job.lodging.and_then(|lodging| job.snapshot.table.find(lodging.hub)).map(Pin::Hard),
         key: context.key,
         residency: context.residency,
         ..RouteQuery::new(context.place, job.admitted.era, loads)

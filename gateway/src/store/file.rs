@@ -6,7 +6,9 @@
 
 use super::memory::{Batch, Contents, FAILOVERS_MAX};
 use super::record::{FailoverRecord, WishRecord};
+use super::sessions::{RecordBatch, Row, Text};
 use mcphub_routing::HubId;
+use mcphub_session::{Revision, SessionKey};
 use redb::backends::FileBackend;
 use redb::{Builder, Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 use std::fs;
@@ -28,6 +30,9 @@ const SCHEMA_KEY: &str = "schema";
 const WISHES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("wishes/1");
 /// The journal of failovers, by number.
 const FAILOVERS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("failovers/1");
+
+/// What has become of sessions, by their short names: the revision, and the record as it is written down.
+const SESSIONS: TableDefinition<'_, &[u8; 16], (u64, &[u8])> = TableDefinition::new("sessions/1");
 
 /// The database library may keep this much of the file in memory. All of it is small and read once.
 const CACHE: usize = 1024 * 1024;
@@ -206,7 +211,24 @@ fn read(database: &Database) -> Result<Contents, Trouble> {
             }
         }
     }
+    read_sessions(&reading, &mut contents)?;
     Ok(contents)
+}
+
+fn read_sessions(reading: &redb::ReadTransaction, contents: &mut Contents) -> Result<(), Trouble> {
+    let sessions = match reading.open_table(SESSIONS) {
+        Ok(sessions) => sessions,
+        // Files from before there were records get it with the first one.
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(()),
+        Err(error) => return Err(Trouble::of(error)),
+    };
+    for row in sessions.iter().map_err(Trouble::of)? {
+        let (key, row) = row.map_err(Trouble::of)?;
+        let key = SessionKey::from_bytes(*key.value());
+        let (revision, bytes) = row.value();
+        contents.records.insert(key, Row { revision: Revision(revision), text: Text::read(bytes) });
+    }
+    Ok(())
 }
 
 fn write(database: &Database, batch: &Batch) -> Result<(), Trouble> {
@@ -227,7 +249,23 @@ fn write(database: &Database, batch: &Batch) -> Result<(), Trouble> {
             drop(failovers.pop_first().map_err(Trouble::of)?);
         }
     }
+    write_sessions(&writing, &batch.records)?;
     writing.commit().map_err(Trouble::of)
+}
+
+fn write_sessions(writing: &redb::WriteTransaction, batch: &RecordBatch) -> Result<(), Trouble> {
+    if batch.gone.is_empty() && batch.rows.is_empty() {
+        return Ok(());
+    }
+    let mut sessions = writing.open_table(SESSIONS).map_err(Trouble::of)?;
+    for key in &batch.gone {
+        drop(sessions.remove(key.as_bytes()).map_err(Trouble::of)?);
+    }
+    for (_, key, Row { revision, text }) in &batch.rows {
+        let bytes = text.to_bytes().map_err(|error| Trouble::Failed(error.to_string()))?;
+        sessions.insert(key.as_bytes(), (revision.0, &*bytes)).map_err(Trouble::of)?;
+    }
+    Ok(())
 }
 
 /// What the library says about bytes it did not write may be a panic.

@@ -4,7 +4,7 @@
 
 use super::Condition;
 use super::file::{self, FILE_NAME, File, Trouble};
-use super::memory::{Batch, Memory};
+use super::memory::{Batch, Contents, Memory};
 use crate::clock;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -18,6 +18,8 @@ const HELD_RETRY: Duration = Duration::from_millis(100);
 const RETRY_MIN: Duration = Duration::from_secs(1);
 /// How long after the last try at the latest: an operator who has made room does not wait longer.
 const RETRY_MAX: Duration = Duration::from_secs(30);
+/// Records that are taken over from a file under one lock: some 100 µs.
+const MERGED_AT_ONCE: usize = 500;
 /// A predecessor lets go within seconds. Whoever holds the file longer is somebody else.
 const HELD_LONG: Duration = Duration::from_secs(60);
 
@@ -26,6 +28,8 @@ pub(super) struct Shared {
     inside: Mutex<Inside>,
     wake: Condvar,
     progress: watch::Sender<Progress>,
+    /// Records have changed.
+    news: watch::Sender<()>,
 }
 
 pub(super) struct Inside {
@@ -55,15 +59,17 @@ pub(super) struct Progress {
     pub(super) durable: u64,
     /// The file is open.
     pub(super) holds_file: bool,
+    /// The last change that somebody has waited for in vain, as long as it is not on disk.
+    pub(super) late: u64,
 }
 
 impl Progress {
     pub(super) fn begun() -> Self {
-        Self { condition: Condition::Waiting, loaded: false, durable: 0, holds_file: false }
+        Self { condition: Condition::Waiting, loaded: false, durable: 0, holds_file: false, late: 0 }
     }
 
     pub(super) fn without_file() -> Self {
-        Self { condition: Condition::Ready, loaded: true, durable: u64::MAX, holds_file: false }
+        Self { condition: Condition::Ready, loaded: true, durable: u64::MAX, holds_file: false, late: 0 }
     }
 
     pub(super) fn is_without_file(&self) -> bool {
@@ -78,7 +84,12 @@ impl Progress {
 impl Shared {
     pub(super) fn new(progress: Progress) -> Self {
         let inside = Inside { state: Memory::default(), orders: Orders::Hold, nudged: false };
-        Self { inside: Mutex::new(inside), wake: Condvar::new(), progress: watch::Sender::new(progress) }
+        Self {
+            inside: Mutex::new(inside),
+            wake: Condvar::new(),
+            progress: watch::Sender::new(progress),
+            news: watch::Sender::new(()),
+        }
     }
 
     /// The memory, for as long as it takes to look something up: no disk is ever touched under this lock.
@@ -92,6 +103,11 @@ impl Shared {
         changed
     }
 
+    /// Has the thread see what is to be written.
+    pub(super) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
     pub(super) fn order(&self, orders: Orders) {
         self.memory().orders = orders;
         self.wake.notify_one();
@@ -103,6 +119,31 @@ impl Shared {
         inside.nudged = true;
         self.wake.notify_one();
         inside.state.changes()
+    }
+
+    /// Tells those who watch records that some have changed.
+    pub(super) fn tell_news(&self) {
+        self.news.send_replace(());
+    }
+
+    pub(super) fn news(&self) -> watch::Receiver<()> {
+        self.news.subscribe()
+    }
+
+    /// Takes over what a file says. Nobody is kept waiting for the lock until all records are through.
+    fn merge(&self, mut contents: Contents) {
+        let file = std::mem::take(&mut contents.records);
+        self.memory().state.merge(contents);
+        let mut from = None;
+        while let Some(last) = self.memory().state.keep_missing(&file, from, MERGED_AT_ONCE) {
+            from = Some(last);
+        }
+        let mut rows = file.into_iter().peekable();
+        while rows.peek().is_some() {
+            let now = clock::unix_millis();
+            self.memory().state.merge_records(rows.by_ref().take(MERGED_AT_ONCE), now);
+        }
+        self.tell_news();
     }
 
     pub(super) fn tell(&self, change: impl FnOnce(&mut Progress)) {
@@ -217,16 +258,19 @@ impl Keeper {
             .and_then(|()| File::open(&self.directory));
         match opened {
             Ok((file, contents)) => {
-                self.shared.memory().state.merge(contents);
+                self.shared.merge(contents);
                 self.file = Some(file);
                 self.pause = RETRY_MIN;
                 self.held = None;
+                let written = self.shared.memory().state.all_written().unwrap_or(0);
                 let lost = self.lost.clone();
                 let well = lost.map_or(Condition::Ready, |why| Condition::Degraded { why });
                 self.say(&well);
                 // At once: who waits for the load asks for the condition next.
                 self.shared.tell(|progress| {
-                    *progress = Progress { condition: well, loaded: true, holds_file: true, ..*progress };
+                    let durable = progress.durable.max(written);
+                    *progress =
+                        Progress { condition: well, loaded: true, holds_file: true, durable, ..*progress };
                 });
             }
             Err(Trouble::Damaged(what)) => self.begin_anew(&what),

@@ -5,7 +5,9 @@
 //! what is written in the end is the newest. One commit takes them all.
 
 use super::record::{FailoverRecord, WishRecord};
+use super::sessions::{Kept, RecordBatch, Row, Shelf, Text};
 use mcphub_routing::HubId;
+use mcphub_session::{Revision, SessionKey, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Failovers kept; the oldest goes first. At one in ten minutes that is ten weeks, and a file of some 5 MB.
@@ -20,6 +22,7 @@ pub(super) struct Memory {
     wishes: BTreeMap<HubId, WishRecord>,
     failovers: BTreeMap<u64, FailoverRecord>,
     unwritten: BTreeSet<Name>,
+    records: Kept,
     /// Changes so far. What is written up to here is what [`Batch::upto`] says.
     changes: u64,
     last_id: u64,
@@ -37,6 +40,7 @@ pub(super) struct Batch {
     /// `None`: there is no wish any more.
     pub(super) wishes: Vec<(HubId, Option<WishRecord>)>,
     pub(super) failovers: Vec<FailoverRecord>,
+    pub(super) records: RecordBatch,
     /// When this is on disk, the first so many changes are.
     pub(super) upto: u64,
 }
@@ -46,6 +50,7 @@ pub(super) struct Batch {
 pub(super) struct Contents {
     pub(super) wishes: BTreeMap<HubId, WishRecord>,
     pub(super) failovers: BTreeMap<u64, FailoverRecord>,
+    pub(super) records: BTreeMap<SessionKey, Row>,
 }
 
 impl Memory {
@@ -56,6 +61,30 @@ impl Memory {
     /// Changes so far.
     pub(super) fn changes(&self) -> u64 {
         self.changes
+    }
+
+    /// What has become of sessions.
+    pub(super) fn records(&self) -> &Shelf {
+        self.records.shelf()
+    }
+
+    /// Decides about a write. Tells its revision, and the number of the change.
+    pub(super) fn write_record(
+        &mut self,
+        key: SessionKey,
+        of: Revision,
+        text: Text,
+        now_unix_ms: u64,
+    ) -> Result<(Revision, u64), StoreError> {
+        let change = self.changes + 1;
+        let revision = self.records.write(key, of, text, change, now_unix_ms)?;
+        self.changes = change;
+        Ok((revision, change))
+    }
+
+    /// Forgets those of the next `looks` records that may be forgotten at `now`, in seconds since 1970.
+    pub(super) fn sweep_records(&mut self, now: u64, looks: usize, holds_file: bool) -> usize {
+        self.records.sweep(now, looks, holds_file)
     }
 
     pub(super) fn newest(&self, count: usize) -> Vec<FailoverRecord> {
@@ -91,12 +120,16 @@ impl Memory {
         self.last_id
     }
 
-    /// Everything that is not on disk, which then counts as being there until [`Self::take_back`].
+    /// What is not on disk, which then counts as being there until [`Self::take_back`]: everything, apart from records
+    /// of which there are too many for one commit.
     pub(super) fn take(&mut self) -> Option<Batch> {
-        if self.unwritten.is_empty() {
+        if self.unwritten.is_empty() && !self.records.has_unwritten() {
             return None;
         }
-        let mut batch = Batch { upto: self.changes, ..Batch::default() };
+        let (records, all) = self.records.take();
+        let taken = records.rows.last().map_or(0, |(change, ..)| *change);
+        let upto = if all { self.changes } else { taken };
+        let mut batch = Batch { upto, records, ..Batch::default() };
         for name in std::mem::take(&mut self.unwritten) {
             match name {
                 Name::Wish(hub) => {
@@ -115,11 +148,12 @@ impl Memory {
         let kept = |record: &FailoverRecord| self.failovers.contains_key(&record.id);
         let failovers: Vec<_> = batch.failovers.iter().filter(|record| kept(record)).collect();
         self.unwritten.extend(failovers.into_iter().map(|record| Name::Failover(record.id)));
+        self.records.take_back(batch.records);
     }
 
-    /// Takes over what a file says, apart from what has been changed here and is not in it yet.
+    /// Takes over what a file says, apart from what has been changed here and is not in it yet, and from records.
     pub(super) fn merge(&mut self, contents: Contents) {
-        let Contents { mut wishes, mut failovers } = contents;
+        let Contents { mut wishes, mut failovers, .. } = contents;
         for name in &self.unwritten {
             match name {
                 Name::Wish(hub) => match self.wishes.remove(hub) {
@@ -134,11 +168,43 @@ impl Memory {
         self.shorten();
     }
 
+    /// Has the file get those of `most` records after `from` that it does not have. Says where to go on.
+    pub(super) fn keep_missing(
+        &mut self,
+        file: &BTreeMap<SessionKey, Row>,
+        from: Option<SessionKey>,
+        most: usize,
+    ) -> Option<SessionKey> {
+        let last = self.records.keep_missing(file, from, most);
+        // Who waits for everything to be written waits for these.
+        self.changes += u64::from(self.records.has_unwritten());
+        last
+    }
+
+    /// Changes so far, if all of them are on disk already.
+    pub(super) fn all_written(&self) -> Option<u64> {
+        let written = self.unwritten.is_empty() && !self.records.has_unwritten();
+        written.then_some(self.changes)
+    }
+
+    /// Takes over what the file says of some sessions, where that wins.
+    pub(super) fn merge_records(
+        &mut self,
+        rows: impl IntoIterator<Item = (SessionKey, Row)>,
+        now_unix_ms: u64,
+    ) {
+        for (key, row) in rows {
+            self.changes += 1;
+            self.records.merge(key, row, self.changes, now_unix_ms);
+        }
+    }
+
     /// The file has gone: everything is to be written again.
     pub(super) fn forget_written(&mut self) {
         self.changes += 1;
         let wishes = self.wishes.keys().cloned().map(Name::Wish);
         self.unwritten.extend(wishes.chain(self.failovers.keys().copied().map(Name::Failover)));
+        self.records.forget_written();
     }
 
     fn note(&mut self, name: Name) {

@@ -23,10 +23,12 @@ mod file;
 mod keeper;
 mod memory;
 mod record;
+mod sessions;
 
 pub use file::FILE_NAME;
 pub use memory::{FAILOVERS_MAX, WISHES_MAX};
 pub use record::{FailoverRecord, TEXT_MAX, Trigger, WishRecord};
+pub use sessions::{RECORDS_BYTES_MAX, RECORDS_MAX, RecordChanges, Records};
 
 use crate::clock;
 use keeper::{Orders, Progress, Shared};

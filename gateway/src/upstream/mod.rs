@@ -7,7 +7,9 @@
 //! try another one.
 
 mod answer;
+pub(crate) mod hear;
 mod impact;
+mod life;
 mod pool;
 mod reach;
 
@@ -43,6 +45,7 @@ pub struct Upstream {
     /// What came of the requests to it.
     pub recorder: Recorder,
     costs: impact::Costs,
+    life: life::Life,
     given_up: watch::Sender<Option<Instant>>,
     ca_file: Option<PathBuf>,
     reach: Arc<Reach>,
@@ -62,6 +65,7 @@ impl Upstream {
             metrics,
             recorder: Recorder::default(),
             costs: impact::Costs::default(),
+            life: life::Life::default(),
             given_up: watch::Sender::new(None),
             ca_file: hub.ca_file.clone(),
             reach: Arc::new(Reach::new(&hub.url, hub.ca_file.as_deref())?),

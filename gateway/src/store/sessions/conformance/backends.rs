@@ -1,0 +1,55 @@
+//! Which stores are there, and which checks does each of them pass? All of them.
+
+use super::checks;
+use super::*;
+
+/// A test per check, for one backend.
+macro_rules! conformance {
+    ($backend:ident) => {
+        conformance! { $backend:
+            a_write_can_be_read
+            a_write_of_something_else_loses_and_is_told_what_is_there
+            of_twenty_writers_one_wins
+            of_twenty_first_writers_one_wins
+            a_tombstone_is_final
+            an_end_wins_over_any_number_of_writers
+            a_watcher_is_told_everything_once
+            a_slow_watcher_is_told_the_last_writing_only
+            a_watcher_that_gives_up_waiting_misses_nothing
+            what_is_over_is_swept_and_nothing_else
+            what_cannot_be_written_down_is_refused
+        }
+    };
+    ($backend:ident: $($check:ident)*) => {
+        mod $backend {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+                async fn $check() {
+                    let place = super::$backend().await;
+                    super::checks::$check(&place.one, &place.two).await;
+                }
+            )*
+        }
+    };
+}
+
+conformance!(memory);
+conformance!(embedded);
+
+async fn memory() -> Place {
+    let one = Records::in_memory();
+    Place { two: one.clone(), one, _around: Box::new(()) }
+}
+
+/// A store whose file is open.
+async fn opened(directory: &std::path::Path) -> Records {
+    let store = Store::open(directory);
+    assert!(store.loaded(PATIENCE).await, "{store:?}");
+    Records::embedded(&store)
+}
+
+async fn embedded() -> Place {
+    let directory = tempfile::tempdir().expect("a directory");
+    let one = opened(directory.path()).await;
+    Place { two: one.clone(), one, _around: Box::new(directory) }
+}
