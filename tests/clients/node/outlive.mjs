@@ -30,24 +30,37 @@ const pause = (millis) => {
   return Promise.race([passed, stopped]).finally(() => clearTimeout(timer));
 };
 
-/** A `fetch` that notes the session ids it was given, and each GET stream after the first. */
+/** Reads a body to its end; in words, how it ended. */
+async function end(body) {
+  try {
+    for await (const _ of body);
+    return "it ended";
+  } catch (error) {
+    return String(error?.message ?? error);
+  }
+}
+
+/**
+ * A `fetch` that notes the session ids it was given, and the end of the session's own stream. A GET that names a last event
+ * is another matter: the SDK resumes the answer to a request, which it does after an error, too.
+ */
 function recorder(session) {
-  const seen = { ids: new Set(), streams: 0 };
+  const ids = new Set();
   const recordingFetch = async (input, init) => {
     const response = await fetch(input, init);
     const id = response.headers.get("mcp-session-id");
     if (id !== null) {
-      seen.ids.add(id);
+      ids.add(id);
     }
-    if ((init?.method ?? "GET") === "GET") {
-      seen.streams += 1;
-      if (seen.streams > 1) {
-        say({ what: "stream", session, status: response.status });
-      }
+    const standing = init?.method === "GET" && !new Headers(init.headers).has("last-event-id");
+    if (!standing || !response.ok) {
+      return response;
     }
-    return response;
+    const [theirs, ours] = response.body.tee();
+    end(ours).then((how) => stopping || say({ what: "stream", session, message: how }));
+    return new Response(theirs, { status: response.status, headers: response.headers });
   };
-  return { seen, fetch: recordingFetch };
+  return { ids, fetch: recordingFetch };
 }
 
 /**
@@ -56,7 +69,7 @@ function recorder(session) {
  * error by which the SDK says that it got no answer.
  */
 async function session(number, order, open, codes) {
-  const { seen, fetch } = recorder(number);
+  const { ids, fetch } = recorder(number);
   const heard = {
     update: (uri) => uri === CLOCK && say({ what: "update", session: number }),
     complaint: (error) => {
@@ -109,7 +122,7 @@ async function session(number, order, open, codes) {
     }),
   ]);
   await client.close().catch(heard.complaint);
-  say({ what: "end", session: number, ids: [...seen.ids] });
+  say({ what: "end", session: number, ids: [...ids] });
 }
 
 /** Runs the sessions that the command line orders. */

@@ -32,19 +32,48 @@ def say(what, session, **more):
     print(json.dumps({"what": what, "at": now(), "session": session} | more), flush=True)
 
 
-class Recorder:
-    """Notes the session ids that were given, and each GET stream after the first; an httpx response hook."""
+def watched(stream, ended):
+    """The stream of a response, which tells how it ended."""
 
-    def __init__(self, session):
-        self.session, self.ids, self.streams = session, set(), 0
+    async def pieces(self):
+        how = "it ended"
+        try:
+            async for piece in stream:
+                yield piece
+        except BaseException as error:
+            how = repr(error)
+            raise
+        finally:
+            ended(how)
+
+    async def aclose(self):
+        await stream.aclose()
+
+    # httpx asks for the class.
+    members = {"__init__": lambda self: None, "__aiter__": pieces, "aclose": aclose}
+    return type("Watched", (type(stream),), members)()
+
+
+class Recorder:
+    """Notes the session ids that were given, and the end of the session's own stream; an httpx response hook.
+
+    A GET that names a last event is another matter: there the SDK resumes the answer to a request.
+    """
+
+    def __init__(self, session, stop):
+        self.session, self.stop, self.ids = session, stop, set()
 
     async def __call__(self, response):
         if "mcp-session-id" in response.headers:
             self.ids.add(response.headers["mcp-session-id"])
-        if response.request.method == "GET":
-            self.streams += 1
-            if self.streams > 1:
-                say("stream", self.session, status=response.status_code)
+        request = response.request
+        standing = request.method == "GET" and "last-event-id" not in request.headers
+        if standing and response.status_code == 200:
+            response.stream = watched(response.stream, self.ended)
+
+    def ended(self, how):
+        if not self.stop.is_set():
+            say("stream", self.session, message=how)
 
 
 class Session:
@@ -100,7 +129,7 @@ class Session:
 
     async def live(self, connect):
         """`connect(url, recorder, session)` gives a client with list(), read(), tool() and subscribe()."""
-        recorder = Recorder(self.number)
+        recorder = Recorder(self.number, self.stop)
         async with connect(self.order["url"], recorder, self) as client:
             await self.operation("list", client.list)
             await client.subscribe(CLOCK)

@@ -8,6 +8,7 @@
 mod crowd;
 mod journal;
 mod ledger;
+mod load;
 mod member;
 mod nats;
 mod script;
@@ -16,6 +17,7 @@ mod verdict;
 pub use crowd::{Crowd, InFlight};
 pub use journal::{Executions, read as journal};
 pub use ledger::{At, End, Kill, Kind, Ledger, Name, Operation, Record, Watch};
+pub use load::{Load, Used};
 pub use member::{CLOCK, Pace, Role};
 pub use nats::Nats;
 pub use script::{Script, Sdk};

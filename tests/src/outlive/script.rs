@@ -101,6 +101,11 @@ impl Script {
         Ok(script)
     }
 
+    /// The process id.
+    pub fn pid(&self) -> i32 {
+        self.process.pid()
+    }
+
     fn lines(&self) -> Vec<Value> {
         self.process.stdout().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
@@ -129,10 +134,10 @@ impl Script {
                     self.ledger.write().operations.push(operation);
                 }
                 "stream" => {
-                    // The first opens it; any other means that it was closed.
+                    let how = line["message"].as_str().unwrap_or_default().to_owned();
                     let mut record = self.ledger.write();
                     let watch: &mut Watch = record.watches.entry(session).or_default();
-                    watch.closed.push((at, "opened again".to_owned()));
+                    watch.closed.push((at, how));
                 }
                 "complaint" => complaints.push(format!("{session}: {}", line["message"])),
                 "end" => {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mcphub_tests::chaos::FLEET;
-use mcphub_tests::outlive::{Crowd, Flaw, Pace, Script, Sdk, Verdict};
+use mcphub_tests::outlive::{Crowd, Flaw, Load, Pace, Script, Sdk, Verdict};
 use mcphub_tests::until;
 
 use crate::rust_sdk::RustSessions;
@@ -51,6 +51,12 @@ async fn ten_kills_under_a_thousand_sessions_are_not_noticed() {
     let rust = RustSessions::start(&url, EACH, PACE, &stage.ledger).await.expect("sessions of rmcp");
     crowd.begin(PACE).await.expect("all begin");
     println!("\n{} sessions, by hub: {:?}", RAW + 5 * EACH, crowd.by_hub());
+    let everything = |stage: &Stage, scripts: &[Script]| {
+        let mut processes = stage.processes();
+        processes.extend(scripts.iter().map(Script::pid));
+        processes
+    };
+    let load = Load::begin(&everything(&stage, &scripts));
 
     for number in 0..KILLS {
         let victim = number % FLEET;
@@ -68,6 +74,7 @@ async fn ten_kills_under_a_thousand_sessions_are_not_noticed() {
         tokio::time::sleep(UP).await;
     }
     tokio::time::sleep(AFTERWARDS).await;
+    let used = load.used(&everything(&stage, &scripts), stage.gateway.process.pid());
 
     crowd.rest().await;
     for script in scripts {
@@ -77,7 +84,7 @@ async fn ten_kills_under_a_thousand_sessions_are_not_noticed() {
     }
     rust.finish().await;
     let verdict = stage.judge("ten kills");
-    println!("  sessions by hub at the end: {:?}", crowd.by_hub());
+    println!("  {used}\n  sessions by hub at the end: {:?}", crowd.by_hub());
     check(&verdict);
     assert!(verdict.lost > 0 && verdict.moves.len() > KILLS * IN_FLIGHT, "kills were noticed by nobody");
 }

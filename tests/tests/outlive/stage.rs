@@ -75,6 +75,12 @@ impl Stage {
         most.1
     }
 
+    /// The gateway and the hubs that live.
+    pub(crate) fn processes(&self) -> Vec<i32> {
+        let hubs = self.fleet.hubs().iter().map(|hub| hub.process.pid());
+        hubs.chain([self.gateway.process.pid()]).collect()
+    }
+
     /// What came of it, printed.
     pub(crate) fn judge(&self, title: &str) -> Verdict {
         let verdict = Verdict::of(&self.ledger.close(), &executions(&self.directory));
