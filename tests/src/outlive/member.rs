@@ -24,9 +24,6 @@ const SELF: &str = "hub://self";
 /// seen to be late.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Pause between two calls of a follower, whose point is its stream.
-const FOLLOWER_PAUSE: Duration = Duration::from_secs(3);
-
 /// Pause before a stream that was closed is opened again.
 const REOPEN: Duration = Duration::from_millis(200);
 
@@ -59,6 +56,8 @@ pub struct Pace {
     pub steps: u32,
     /// For an act.
     pub act: Duration,
+    /// How long followers, whose point is their stream, rest between two calls.
+    pub pause: Duration,
 }
 
 /// What can be seen of a session from outside.
@@ -118,7 +117,10 @@ impl Member {
         let station = Arc::default();
         let mut member = Self { name, station, ledger, doors, turn: 0, acts: 0, seen: 0 };
         member.seen = member.ledger.kills();
-        member.ping().await;
+        // As real clients do; and so each gateway learns what the tools of each hub say of themselves.
+        for _ in 0..gateways.len() {
+            member.ask(Kind::Safe, "tools/list", json!({}), Duration::ZERO, None).await;
+        }
         Ok(member)
     }
 
@@ -149,7 +151,7 @@ impl Member {
                 Role::Actor => self.act(pace.act).await,
                 Role::Follower => {
                     let failed = self.odds(turn).await;
-                    let _ = timeout(FOLLOWER_PAUSE, stop.wait_for(|stop| *stop)).await;
+                    let _ = timeout(pace.pause, stop.wait_for(|stop| *stop)).await;
                     failed
                 }
             };

@@ -28,6 +28,7 @@ const PACE: Pace = Pace {
     call: Duration::from_secs(4),
     steps: 6,
     act: Duration::from_secs(2),
+    pause: Duration::from_secs(3),
 };
 
 /// Between the kill and the start of the next process.

@@ -15,6 +15,7 @@ pub(crate) const BRISK: Pace = Pace {
     call: Duration::from_millis(1_600),
     steps: 8,
     act: Duration::from_millis(700),
+    pause: Duration::from_millis(500),
 };
 
 /// Hubs that were killed come back as soon as they may, since one is killed every few seconds.
