@@ -19,6 +19,9 @@ use std::time::Duration;
 /// Longest answer that is read. An `initialize` result with long instructions has some ten KiB.
 const ANSWER_MAX: usize = 256 * 1024;
 
+/// Most pages of a list that are read.
+const PAGES_MAX: usize = 16;
+
 /// How long an errand may take when nobody waits for it any more: what it made must still be found out, and ended.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -65,7 +68,30 @@ impl Errand {
         let body = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
         let (_, answer) = self.post(&to.hub, Some(to), body).await?;
         self.give_back(&to.hub, answer);
+        self.learn_tools(to).await;
         Ok(())
+    }
+
+    /// Learns what this life of the hub says of its tools, where that is believed and nobody has asked it yet: a session
+    /// that came here by a move must lose no call the next time either.
+    async fn learn_tools(&self, at: &Stay) {
+        let trusted = self.edge.snapshots.load().settings.routing.trust_tool_annotations;
+        let Some(upstream) = self.upstream(&at.hub).filter(|upstream| trusted && !upstream.knows_tools()) else {
+            return;
+        };
+        let mut cursor = None;
+        for _ in 0..PAGES_MAX {
+            let params = cursor.map_or_else(|| "{}".to_owned(), |cursor: String| format!(r#"{{"cursor":{cursor}}}"#));
+            let body = format!(r#"{{"jsonrpc":"2.0","id":{ID},"method":"tools/list","params":{params}}}"#);
+            let Ok((heard, answer)) = self.post(&at.hub, Some(at), &body).await else { return };
+            let page = heard.body.unwrap_or_default();
+            upstream.note_tools(&page);
+            self.give_back(&at.hub, answer);
+            cursor = next_page(&page);
+            if cursor.is_none() {
+                return;
+            }
+        }
     }
 
     /// One request that a hub answers with a result or an error.
@@ -182,11 +208,12 @@ impl Errand {
     }
 }
 
-/// Opens a stream of a session at a hub. `letter` is the whole request.
+/// Opens a stream of a session at a hub with which it last worked at `worked`. `letter` is the whole request.
 pub(crate) async fn attached(
     edge: &Edge,
     upstream: &Arc<Upstream>,
     letter: &[u8],
+    worked: Option<Duration>,
 ) -> Result<super::Attached, Failed> {
     let (connecting, writing, limits) = {
         let snapshot = edge.snapshots.load();
@@ -208,7 +235,7 @@ pub(crate) async fn attached(
                 return Ok(super::Attached { upstream: Arc::clone(upstream), guard, answer });
             }
             401 | 403 => return Err(Failed::Unauthorized),
-            404 => return Err(Failed::Lost(Loss::Unknown(Memory::FailedSince))),
+            404 => return Err(Failed::Lost(Loss::Unknown(upstream.memory(worked, hear::boot_of(&head))))),
             // The hub has not noticed yet that the stream before has gone: it allows one at a time.
             409 => tokio::time::sleep(STILL_THERE_PAUSE).await,
             500.. => return Err(BROKE),
@@ -253,6 +280,23 @@ fn greeting(message: &[u8], upstream: Option<UpstreamIdBuf>) -> Option<Greeting>
         offer: Offer { capabilities, catalogue: Catalogue::default() },
         upstream,
     })
+}
+
+/// Where a list goes on, as JSON; `None` if this was its last page.
+fn next_page(message: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Message<'a> {
+        #[serde(borrow)]
+        result: Page<'a>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Page<'a> {
+        #[serde(borrow)]
+        next_cursor: Option<&'a RawValue>,
+    }
+    let Message { result } = serde_json::from_slice(message).ok()?;
+    result.next_cursor.map(|cursor| cursor.get().to_owned())
 }
 
 /// What an `initialize` result offers.

@@ -258,10 +258,10 @@ impl Stand<'_, '_> {
         if let Some(wording) = &mut self.stream.wording {
             wording.goes_on(mark);
         }
-        let (edge, sender) = (Arc::clone(self.job.edge), self.sender.clone());
+        let (edge, sender, worked) = (Arc::clone(self.job.edge), self.sender.clone(), self.entry.worked());
         tokio::spawn(async move {
             let opened = tokio::select! {
-                opened = timeout(HEAD_WAIT, attached(&edge, &upstream, &letter)) => opened,
+                opened = timeout(HEAD_WAIT, attached(&edge, &upstream, &letter, worked)) => opened,
                 // Nobody waits for it any more.
                 () = sender.closed() => return,
             };

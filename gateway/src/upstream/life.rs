@@ -79,6 +79,12 @@ impl Upstream {
         self.life.known().marks.get(tool).copied().unwrap_or_default()
     }
 
+    /// Whether anything is known of this life's tools.
+    #[must_use]
+    pub fn knows_tools(&self) -> bool {
+        !self.life.known().marks.is_empty()
+    }
+
     /// A `tools/list` result has passed by: its tools' marks, none of which is believed unless the operator says so.
     pub fn note_tools(&self, message: &[u8]) {
         let Ok(Message { result }) = serde_json::from_slice::<Message>(message) else { return };
