@@ -14,7 +14,6 @@ use tokio::task::JoinSet;
 
 use super::member::{Member, Station, count};
 use super::{Kind, Ledger, Name, Pace, Role};
-use crate::mcp::Reply;
 
 /// How many sessions are opened at once.
 const AT_ONCE: usize = 16;
@@ -166,13 +165,22 @@ impl Crowd {
         self.stop.send_replace(false);
     }
 
-    /// Asks the same of every resting session, one after the other; the answers that were results.
-    pub async fn each(&mut self, method: &str, params: &Value) -> Vec<(Name, anyhow::Result<Reply>)> {
+    /// Asks the same of every resting session, one after the other; the results.
+    pub async fn each(&mut self, method: &str, params: &Value) -> Vec<(Name, anyhow::Result<Value>)> {
         let mut answers = Vec::new();
         for member in &mut self.idle {
             answers.push((member.name.clone(), member.own(method, params.clone()).await));
         }
         answers
+    }
+
+    /// How many messages of level info get through to each of these resting sessions when a tool writes two.
+    pub async fn log_messages(&mut self, of: &BTreeSet<Name>) -> Vec<(Name, anyhow::Result<usize>)> {
+        let mut counts = Vec::new();
+        for member in self.idle.iter_mut().filter(|member| of.contains(&member.name)) {
+            counts.push((member.name.clone(), member.log_messages().await));
+        }
+        counts
     }
 
     /// Where the resting sessions live, by each of their gateways: the hub, its boot, and the hub's id of the session.
