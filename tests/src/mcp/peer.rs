@@ -37,7 +37,7 @@ impl Peer {
     }
 
     /// The same place and fields, with a connection of its own.
-    pub(super) fn again(&self) -> Self {
+    pub(crate) fn again(&self) -> Self {
         let Self { address, target, host, fields, idle: _ } = self;
         Self {
             address: *address,
