@@ -14,6 +14,7 @@
 //! | [`relay`], [`streams`] | pass the answer on, whole or as it comes |
 //! | [`wording`] | within a session: what events and hubs' requests are called |
 //! | [`stand`] | the stream that a session's client listens to, from hub to hub |
+//! | [`task`] | which hub holds a task |
 //! | [`outcome`] | count it and write it down |
 
 pub mod admission;
@@ -29,6 +30,7 @@ mod reply;
 mod route;
 mod stand;
 mod streams;
+mod task;
 mod visit;
 mod wait;
 mod wording;

@@ -1,0 +1,7 @@
+//! What outlives a hub in the modern era, where there are no sessions?
+//!
+//! The way to a task, the habit of a caller, and a call that its hub says may be done twice.
+
+mod affinity;
+mod annotations;
+mod tasks;
