@@ -7,7 +7,7 @@ use super::parse::Message;
 use super::streams::Stream;
 use super::visit::{self, Lodging};
 use super::wait::{self, Instead};
-use super::{Arrival, Trace, forward, relay, reply};
+use super::{Arrival, Trace, forward, listen, relay, reply};
 use crate::clock;
 use crate::control::lifecycle::PhaseWatch;
 use crate::edge::Edge;
@@ -133,6 +133,11 @@ async fn attempt(
             Attempt::Refused { status: arrived.answer.head.status }
         }
         Ok(arrived) => {
+            if let Some(request) = listen::continues(job, &arrived) {
+                // On the heap: it is larger than all the rest, and most requests are none of these.
+                Box::pin(listen::run(job, arrived, request, client)).await;
+                return Attempt::Done;
+            }
             relay::relay(job, arrived, client).await;
             Attempt::Done
         }

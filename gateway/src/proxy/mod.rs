@@ -13,6 +13,7 @@
 //! | [`wait`] | how long an answer is waited for |
 //! | [`relay`], [`streams`] | pass the answer on, whole or as it comes |
 //! | [`wording`] | within a session: what events and hubs' requests are called |
+//! | [`listen`] | the stream that a modern client listens to, from hub to hub |
 //! | [`stand`] | the stream that a session's client listens to, from hub to hub |
 //! | [`task`] | which hub holds a task |
 //! | [`outcome`] | count it and write it down |
@@ -23,6 +24,7 @@ mod course;
 mod exchange;
 mod forward;
 mod gather;
+mod listen;
 mod outcome;
 pub mod parse;
 mod relay;
