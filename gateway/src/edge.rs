@@ -8,6 +8,7 @@ use crate::proxy::budget::Budget;
 use crate::sessions::Sessions;
 use crate::snapshot::Snapshot;
 use crate::store::Records;
+use crate::tasks::Tasks;
 use mcphub_routing::Reader;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,6 +31,8 @@ pub struct Edge {
     pub sessions: Arc<Sessions>,
     /// What has become of sessions since their ids were handed out.
     pub records: Records,
+    /// Which hubs hold which tasks.
+    pub tasks: Tasks,
     /// Room for records that wait for their store.
     pub(crate) owed: Arc<Semaphore>,
     /// The way to the control task.
@@ -56,6 +59,7 @@ impl Edge {
             access,
             sessions,
             records,
+            tasks: Tasks::default(),
             owed: crate::migrate::room(),
             control,
             turn: AtomicU64::new(0),

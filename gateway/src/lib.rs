@@ -24,6 +24,7 @@ mod run;
 pub mod sessions;
 pub mod snapshot;
 pub mod store;
+pub mod tasks;
 pub mod upstream;
 pub mod watch;
 

@@ -231,7 +231,8 @@ impl Fleet {
             }
             self.journal.watch(hub, &evidence, &watched.upstream, now);
             self.inputs.evidence.insert(hub.clone(), evidence);
-            let pins = watched.pins.sessions();
+            // A drain waits for modern clients' streams too.
+            let pins = watched.pins.sessions() + u64::from(watched.upstream.listening());
             if counted || pins > 0 {
                 self.inputs.pins.insert(hub.clone(), pins);
             } else {

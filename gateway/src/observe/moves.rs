@@ -1,4 +1,4 @@
-//! The numbers of sessions that move.
+//! The numbers of sessions, and of modern clients' streams, that move.
 
 use mcphub_session::migration::Stuck;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
@@ -15,6 +15,8 @@ pub struct MoveMetrics {
     took: Histogram,
     refused: IntCounterVec,
     unknown: IntCounter,
+    listen_moved: IntCounter,
+    listen_ended: IntCounter,
 }
 
 impl MoveMetrics {
@@ -48,6 +50,14 @@ impl MoveMetrics {
             )?,
             took,
             refused,
+            listen_moved: counter(
+                "mcphub_listen_streams_moved_total",
+                "Streams of subscriptions/listen that went on at another hub, or over another connection.",
+            )?,
+            listen_ended: counter(
+                "mcphub_listen_streams_ended_total",
+                "Streams of subscriptions/listen that ended because no hub could have them.",
+            )?,
             unknown: counter(
                 "mcphub_session_requests_lost_total",
                 "Requests of sessions that were lost with their hub and may not be done twice.",
@@ -71,6 +81,16 @@ impl MoveMetrics {
     /// A request was refused, since its session could not move.
     pub fn stuck(&self, why: Stuck) {
         self.refused.with_label_values(&[word(why)]).inc();
+    }
+
+    /// A modern client's stream has gone on elsewhere.
+    pub fn listen_moved(&self) {
+        self.listen_moved.inc();
+    }
+
+    /// A modern client's stream has ended, since no hub could have it.
+    pub fn listen_ended(&self) {
+        self.listen_ended.inc();
     }
 
     /// A request was lost with its hub, and its outcome is unknown.

@@ -7,7 +7,7 @@ use super::parse::Message;
 use super::streams::Stream;
 use super::visit::{self, Lodging};
 use super::wait::{self, Instead};
-use super::{Arrival, Trace, forward, relay, reply};
+use super::{Arrival, Trace, forward, listen, relay, reply};
 use crate::clock;
 use crate::control::lifecycle::PhaseWatch;
 use crate::edge::Edge;
@@ -69,7 +69,7 @@ pub(super) async fn run(job: &Job<'_>, client: &mut Client<'_, '_>) {
         client.trace.hub = Some(hub);
         client.trace.attempts += 1;
         let ended = attempt(job, (hub, fresh), &course, client).await;
-        let denied = match job.next(ended, fresh) {
+        let denied = match job.next(ended, hub, fresh) {
             None => return,
             Some(next) => course.go_on(job, hub, next, client.trace.attempts),
         };
@@ -105,7 +105,8 @@ impl Job<'_> {
 
     /// Whether it may be sent again after its answer has begun.
     pub(super) fn may_be_sent_again(&self) -> bool {
-        self.lodging.is_some() && (self.is_repeatable() || self.message.class() == Class::ToolCall)
+        let safe = self.message.is_safe() || self.arrival.head.method != Method::Post;
+        self.lodging.is_some() && (safe || self.message.class() == Class::ToolCall)
     }
 
     /// Whether a client that leaves has thereby cancelled: always in the modern era, and where nobody else could
@@ -124,12 +125,19 @@ async fn attempt(
     let Some(upstream) = job.snapshot.upstreams.get(hub.get()) else { return Attempt::Unreached };
     match reach(job, upstream, fresh, client).await {
         Ok(arrived)
-            if arrived.answer.head.status >= 500 && job.may_go_elsewhere() && course.has_more(job, hub) =>
+            if arrived.answer.head.status >= 500
+                && job.may_go_elsewhere(upstream)
+                && course.has_more(job, hub) =>
         {
             count(job, upstream, client.trace, HubOutcome::ServerError);
             Attempt::Refused { status: arrived.answer.head.status }
         }
         Ok(arrived) => {
+            if let Some(request) = listen::continues(job, &arrived) {
+                // On the heap: it is larger than all the rest, and most requests are none of these.
+                Box::pin(listen::run(job, arrived, request, client)).await;
+                return Attempt::Done;
+            }
             relay::relay(job, arrived, client).await;
             Attempt::Done
         }
@@ -228,7 +236,7 @@ async fn connect(job: &Job<'_>, upstream: &Upstream, trace: &mut Trace) -> io::R
 
 fn lost(job: &Job<'_>, upstream: &Upstream, trace: &mut Trace, stale: bool, error: &io::Error) -> Attempt {
     tracing::debug!(hub = %upstream.url, %error, stale, "the hub went away");
-    if stale && job.is_repeatable() {
+    if stale && job.is_repeatable(upstream) {
         // Hubs may close what is idle. The second try, over a fresh connection, tells what to think of it.
         tally(upstream, trace, HubOutcome::Broken);
         suspect(job, upstream);

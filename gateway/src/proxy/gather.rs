@@ -9,7 +9,7 @@ use crate::sessions::{Entry, Over};
 use crate::snapshot::Snapshot;
 use mcphub_http1::Known;
 use mcphub_mcp::{Failure, Scope};
-use mcphub_routing::{Era, PlaceIndex, Residency, ResidencyIndex};
+use mcphub_routing::{Era, HubId, PlaceIndex, Residency, ResidencyIndex};
 use mcphub_session::record::Life;
 use mcphub_session::{Claims, Opened, SessionStore as _};
 use std::net::IpAddr;
@@ -31,6 +31,8 @@ pub(super) struct Context<'b> {
     pub(super) key: Option<u64>,
     /// Under which residency it may be placed.
     pub(super) residency: Residency,
+    /// The hub that holds the task it is about.
+    pub(super) task: Option<HubId>,
 }
 
 /// A legacy session.
@@ -84,7 +86,12 @@ pub(super) async fn gather<'b>(
         Era::Legacy if session.is_some() => Scope::LegacySession,
         Era::Legacy => Scope::Legacy,
     };
-    Ok(Context { client, place: standing.region, scope, session, key, residency })
+    // A session's own hub is the one that has made its tasks.
+    let task = message.task_id().filter(|_| session.is_none()).and_then(|task| {
+        let name = mcphub_session::task_name(snapshot.bind, authorization, task);
+        site.edge.tasks.find(name, clock::since_start_at(arrival.at))
+    });
+    Ok(Context { client, place: standing.region, scope, session, key, residency, task })
 }
 
 async fn open<'b>(

@@ -13,7 +13,9 @@
 //! | [`wait`] | how long an answer is waited for |
 //! | [`relay`], [`streams`] | pass the answer on, whole or as it comes |
 //! | [`wording`] | within a session: what events and hubs' requests are called |
+//! | [`listen`] | the stream that a modern client listens to, from hub to hub |
 //! | [`stand`] | the stream that a session's client listens to, from hub to hub |
+//! | [`task`] | which hub holds a task |
 //! | [`outcome`] | count it and write it down |
 
 pub mod admission;
@@ -22,6 +24,7 @@ mod course;
 mod exchange;
 mod forward;
 mod gather;
+mod listen;
 mod outcome;
 pub mod parse;
 mod relay;
@@ -29,6 +32,7 @@ mod reply;
 mod route;
 mod stand;
 mod streams;
+mod task;
 mod visit;
 mod wait;
 mod wording;

@@ -3,7 +3,7 @@
 use super::admission::Endpoint;
 use super::exchange::{Client, Job, Unread, count, read_on};
 use super::visit::{self, Lodging};
-use super::{Trace, route, streams};
+use super::{Trace, route, streams, task};
 use crate::clock;
 use crate::control::lifecycle::{Phase, reached};
 use crate::observe::metrics::HubOutcome;
@@ -154,6 +154,7 @@ async fn whole<'u>(
 ) -> Relayed<'u> {
     let status = arrived.answer.head.status;
     count(job, arrived.upstream, client.trace, outcome_of(status, held));
+    task::learn(job, client.trace.hub, held);
     if let Some(lodging) = job.lodging
         && status == 400
         && held.len() as u64 <= COMPLAINT_MAX
@@ -344,7 +345,12 @@ pub(super) fn leave(job: &Job<'_>, arrived: Arrived<'_>, trace: &mut Trace) {
 }
 
 /// The header lines of the answer to the client: the hub's, but for those of its connection and for its session id.
-async fn lines(job: &Job<'_>, trace: &Trace, answer: &Answer, opened: Option<&[u8]>) -> FieldLines {
+pub(super) async fn lines(
+    job: &Job<'_>,
+    trace: &Trace,
+    answer: &Answer,
+    opened: Option<&[u8]>,
+) -> FieldLines {
     let mut lines = FieldLines::new();
     let fields = &answer.head.fields;
     for (name, value, known) in fields.end_to_end() {

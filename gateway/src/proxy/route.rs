@@ -4,8 +4,8 @@ use super::exchange::Job;
 use crate::upstream::Upstream;
 use mcphub_mcp::{Failure, ProtocolVersion};
 use mcphub_routing::{
-    Choice, Excluded, HubIndex, Loads, NoLoads, Pin, Refusal, ResidencyIndex, RouteQuery, RoutingTable,
-    select,
+    Choice, Excluded, HubId, HubIndex, Loads, NoLoads, Pin, Refusal, ResidencyIndex, RouteQuery,
+    RoutingTable, select,
 };
 use std::sync::Arc;
 
@@ -39,8 +39,9 @@ pub(super) fn residency(job: &Job<'_>) -> Option<ResidencyIndex> {
 
 fn query<'a>(job: &Job<'_>, loads: &'a dyn Loads) -> RouteQuery<'a> {
     let context = job.context;
+    let pinned = job.lodging.map(|lodging| lodging.hub).or(context.task.as_ref().map(HubId::as_str));
     RouteQuery {
-        pin: job.lodging.and_then(|lodging| job.snapshot.table.find(lodging.hub)).map(Pin::Hard),
+        pin: pinned.and_then(|hub| job.snapshot.table.find(hub)).map(Pin::Hard),
         key: context.key,
         residency: context.residency,
         ..RouteQuery::new(context.place, job.admitted.era, loads)

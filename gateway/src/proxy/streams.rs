@@ -2,6 +2,7 @@
 
 use super::exchange::{Client, Job, count, is_standing_stream, note, suspect, tally};
 use super::relay::{Arrived, Relayed, leave};
+use super::task;
 use super::wording::Wording;
 use crate::clock;
 use crate::control::lifecycle::{Phase, reached};
@@ -229,6 +230,7 @@ impl Stream {
         let torn = whole < self.pending.len();
         let out = self.pending.split_to(whole);
         self.remember(job, &out);
+        task::learn_from_events(job, client.trace.hub, &out);
         let mut out = self.worded(out);
         out.extend_from_slice(&self.last_words(job, &Failure::HubBroke, torn));
         client.trace.bytes = out.len() as u64;
@@ -337,6 +339,7 @@ impl Stream {
         }
         let out = self.pending.split_to(whole);
         self.remember(job, &out);
+        task::learn_from_events(job, client.trace.hub, &out);
         let out = self.worded(out);
         client.trace.bytes += out.len() as u64;
         match client.down.send(&out).await {
@@ -429,11 +432,7 @@ fn retry_ms(job: &Job<'_>) -> u32 {
 /// The graceful end of a `subscriptions/listen`: its result, so that the client knows that nothing broke.
 fn write_listen_end(words: &mut Vec<u8>, asked: Asked<'_>) {
     let Asked::One(id) = asked else { return };
-    let id = id.as_json();
-    let result = format!(
-        r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"complete","_meta":{{"io.modelcontextprotocol/subscriptionId":{id}}}}}}}"#
-    );
-    write_event(words, None, None, result.as_bytes());
+    write_event(words, None, None, &mcphub_mcp::listen::graceful_end(&id));
 }
 
 /// Whether this event is the answer to the job's request.
