@@ -51,6 +51,9 @@ impl Edge {
         control: Handle,
         (sessions, records): (Arc<Sessions>, Records),
     ) -> Self {
+        if !records.is_alone() {
+            sessions.share();
+        }
         Self {
             snapshots,
             metrics,
@@ -69,7 +72,7 @@ impl Edge {
     /// Brings the gauges up to date that nobody touches while requests wait.
     pub fn show(&self) {
         for (hub, pins) in self.sessions.pins() {
-            self.metrics.show_sessions(hub.as_str(), pins.sessions(), pins.busy());
+            self.metrics.show_sessions(hub.as_str(), &pins);
         }
     }
 

@@ -11,18 +11,22 @@
 //! Owns: the counts per hub, idle age, the memory of sessions that are over. Does not know: what is in a token, how
 //! old it is, what a hub says.
 
+mod census;
 mod entry;
+mod places;
 
+pub use census::{AGES, Bucket, Census, HubCensus, IDLE_TIMES};
 pub use entry::{Busy, Entry};
 
 use crate::clock;
 use mcphub_routing::HubId;
 use mcphub_session::SessionKey;
 use mcphub_session::record::Stay;
+use places::Places;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -44,6 +48,10 @@ const FORGOTTEN_AT_ONCE: usize = 16;
 pub struct Sessions {
     shards: Box<[Shard]>,
     hubs: RwLock<BTreeMap<HubId, Arc<PinCount>>>,
+    places: Places,
+    opened: AtomicU64,
+    /// Whether other gateways may serve the same sessions: then being idle here says nothing.
+    shared: AtomicBool,
     live_max: usize,
     over_max: usize,
     /// Which part is swept next.
@@ -57,6 +65,9 @@ pub struct PinCount {
     busy: AtomicU64,
     streams: AtomicU64,
     moved: AtomicU64,
+    received: AtomicU64,
+    /// An operator wants some of its sessions elsewhere, and streams of theirs may be open.
+    leaving: AtomicBool,
 }
 
 impl PinCount {
@@ -87,6 +98,27 @@ impl PinCount {
     /// A session has moved away from it.
     pub fn moved_one(&self) {
         self.moved.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Sessions that have moved here since the start.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    /// A session has moved here.
+    pub fn received_one(&self) {
+        self.received.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Some of its sessions shall leave, and may have a stream open: somebody must look.
+    pub(crate) fn some_leave(&self) {
+        self.leaving.store(true, Ordering::Release);
+    }
+
+    /// Whether somebody must look, who does so after this.
+    pub(crate) fn looks_who_leaves(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed) && self.leaving.swap(false, Ordering::Acquire)
     }
 
     /// Counts an open stream in for as long as the guard lives.
@@ -169,6 +201,9 @@ impl Sessions {
         Self {
             shards: (0..SHARDS).map(|_| Shard::default()).collect(),
             hubs: RwLock::default(),
+            places: Places::default(),
+            opened: AtomicU64::new(0),
+            shared: AtomicBool::new(false),
             live_max: (live / SHARDS).max(1),
             over_max: (over / SHARDS).max(1),
             next: AtomicUsize::new(0),
@@ -191,14 +226,35 @@ impl Sessions {
         self.hubs().iter().map(|(hub, pins)| (hub.clone(), Arc::clone(pins))).collect()
     }
 
-    /// A session has been opened. `now` is a moment of [`clock::since_start`], here and below.
-    pub fn open(&self, session: SessionKey, hub: &HubId, now: Duration) {
-        let mut part = self.part_mut(&session);
-        let entry = Entry::new(self.pins_of(hub), None, seconds(now));
-        self.insert(&mut part, session, entry).note_worked(now);
+    /// Other gateways serve the same sessions from now on: one that is idle here is forgotten, and not ended.
+    pub fn share(&self) {
+        self.shared.store(true, Ordering::Relaxed);
     }
 
-    /// A session that has been seen before and is used now; `None`: it has not, see [`Self::admit`].
+    /// A session has been opened. `now` is a moment of [`clock::since_start`], here and below.
+    pub fn open(&self, session: SessionKey, hub: &HubId, now: Duration) -> Arc<Entry> {
+        self.opened.fetch_add(1, Ordering::Relaxed);
+        let mut part = self.part_mut(&session);
+        let entry = Entry::new(self.pins_of(hub), None, seconds(now));
+        let entry = self.insert(&mut part, session, entry);
+        entry.note_worked(now);
+        Arc::clone(entry)
+    }
+
+    /// Says of a session what its token says: where its client was at its placement, and when that was, in seconds
+    /// since 1970. Only for being counted by it.
+    pub fn describe(&self, entry: &Entry, place: &str, opened_unix: u64) {
+        entry.describe(self.places.number(place), opened_unix);
+    }
+
+    /// Sessions opened since the start.
+    #[must_use]
+    pub fn opened(&self) -> u64 {
+        self.opened.load(Ordering::Relaxed)
+    }
+
+    /// A session that has been seen before and is used now; `None`: it has not, see [`Self::admit`]. Where sessions
+    /// are shared, one that was idle here for too long is as if it had not been seen.
     ///
     /// # Errors
     /// It is over.
@@ -222,8 +278,11 @@ impl Sessions {
         }
         match part.live.get(session) {
             Some(entry) if entry.is_idle(now, idle_age) => {
-                self.end_in(&mut part, session);
-                Err(Over::Idle)
+                if self.leave_idle_in(&mut part, session) {
+                    Err(Over::Idle)
+                } else {
+                    Ok(None)
+                }
             }
             found => Ok(found.cloned()),
         }
@@ -323,8 +382,8 @@ impl Sessions {
         self.end_in(&mut self.part_mut(session), session);
     }
 
-    /// Ends sessions that have been idle for too long, part by part, until all have been looked at or `budget` is
-    /// used up; the next sweep goes on from there. Says how many it ended.
+    /// Ends sessions that have been idle for too long, or forgets them where they are shared, part by part, until all
+    /// have been looked at or `budget` is used up; the next sweep goes on from there. Says of how many.
     pub fn sweep(&self, now: Duration, idle_age: Duration, budget: Duration) -> usize {
         let (began, now) = (clock::instant(), seconds(now));
         let mut ended = 0;
@@ -342,7 +401,7 @@ impl Sessions {
                 for session in idle {
                     // It may have been used in between.
                     if part.live.get(&session).is_some_and(|entry| entry.is_idle(now, idle_age)) {
-                        self.end_in(&mut part, &session);
+                        self.leave_idle_in(&mut part, &session);
                         ended += 1;
                     }
                 }
@@ -377,10 +436,20 @@ impl Sessions {
         })
     }
 
-    fn end_in(&self, part: &mut Part, session: &SessionKey) {
-        if let Some(entry) = part.live.remove(session) {
-            entry.pins.sessions.fetch_sub(1, Ordering::Relaxed);
+    /// A session has been idle for too long. Alone, this ends it: `true`. Where it is shared, its client may be with
+    /// another gateway at this moment, so it is only forgotten.
+    fn leave_idle_in(&self, part: &mut Part, session: &SessionKey) -> bool {
+        let alone = !self.shared.load(Ordering::Relaxed);
+        if alone {
+            self.end_in(part, session);
+        } else {
+            part.forget(session);
         }
+        alone
+    }
+
+    fn end_in(&self, part: &mut Part, session: &SessionKey) {
+        part.forget(session);
         if part.over.insert(*session) {
             part.order.push_back(*session);
         }
@@ -416,6 +485,12 @@ impl Shard {
 }
 
 impl Part {
+    fn forget(&mut self, session: &SessionKey) {
+        if let Some(entry) = self.live.remove(session) {
+            entry.pins.sessions.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
     /// Forgets the `count` sessions that have not been used for longest, busy ones last.
     fn forget_oldest(&mut self, count: usize) {
         let age = |entry: &Entry| {

@@ -5,6 +5,7 @@
 use std::process::Output;
 
 use mcphub_tests::admin::{Desk, operate};
+use mcphub_tests::chaos::Listener;
 use mcphub_tests::mcp::{Legacy, Modern};
 use mcphub_tests::{Config, Gateway, Hub, Signal, until};
 use serde_json::{Value, json};
@@ -106,10 +107,11 @@ async fn a_drain_ends_with_the_last_session_and_the_hub_comes_back() {
         assert!(seen["state"]["deadline_in_ms"].as_u64() > Some(200_000), "{seen}");
         assert_eq!(scene.new_client().await, EUROPE, "new clients go elsewhere at once");
         assert_eq!(hub_of(&mut scene.session().await).await, EUROPE, "new sessions too");
-        assert_eq!(hub_of(&mut pinned).await, EAST, "the pinned session stays");
         let seen = scene.desk.hub(EAST).await.expect("the hub");
         assert_eq!((&seen["state"]["name"], &seen["sessions"]), (&json!("draining"), &json!(1)), "{seen}");
-        assert!((200..300).contains(&pinned.delete().await.expect("an answer")));
+        let id = pinned.session.clone();
+        assert_eq!(hub_of(&mut pinned).await, EUROPE, "a session moves before it is used next");
+        assert_eq!(pinned.session, id, "and its client notices nothing");
     });
     assert_eq!(drained.status.code(), Some(0), "{}", text(&drained));
     let told = said(&drained);
@@ -124,7 +126,12 @@ async fn a_drain_ends_with_the_last_session_and_the_hub_comes_back() {
     );
     assert_eq!(record["id"], told["order"]["failoverId"]);
     assert_eq!((&record["sessions_pinned"], &record["requests_failed"]), (&json!(1), &json!(0)), "{record}");
-    assert_eq!(record["ended_because"], "its last session is gone");
+    assert_eq!(
+        (&record["sessions_moved"], &record["ended_because"]),
+        (&json!(1), &json!("its last session is gone"))
+    );
+    let journal = operate(&scene.gateway, &["failovers"]).await.expect("an end");
+    assert!(text(&journal).contains("LEFT"), "{}", text(&journal));
 
     let back = operate(&scene.gateway, &["undrain", EAST, "--wait"]).await.expect("an end");
     assert_eq!(back.status.code(), Some(0), "{}", text(&back));
@@ -143,7 +150,7 @@ async fn a_drain_ends_with_the_last_session_and_the_hub_comes_back() {
     assert!(status == 200 && plans["plans"].as_array().is_some_and(|plans| plans.len() >= 3), "{plans}");
 }
 
-/// A session that does not end in time is left behind, and the answer says so.
+/// A session that nobody uses in time is left behind, as the answer says, and moves when it is used after all.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drain_ends_at_its_deadline() {
     let scene = Scene::start(QUICK).await;
@@ -169,6 +176,8 @@ async fn a_drain_ends_at_its_deadline() {
     let ended = record["ended_because"].as_str().expect("over");
     assert!(ended.contains("with 1 sessions left"), "{record}");
 
+    assert_eq!(hub_of(&mut pinned).await, EUROPE);
+
     // Draining what is drained changes nothing; waiting for less than it takes to come back fails.
     let (status, again) = scene.post("drain", json!({ "hub": EAST })).await;
     assert_eq!(
@@ -180,6 +189,81 @@ async fn a_drain_ends_at_its_deadline() {
         operate(&scene.gateway, &["undrain", EAST, "--wait", "--timeout", "100ms"]).await.expect("an end");
     assert_eq!(late.status.code(), Some(1), "{}", text(&late));
     assert!(text(&late).contains("not after 100 ms: us-east-1 is recovering"), "{}", text(&late));
+}
+
+/// Sessions move by hand, whatever their hub does, and are counted without being named.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_are_moved_by_hand_and_counted() {
+    let scene = Scene::start(QUICK).await;
+    let mut listener = Listener::open(scene.gateway.listener()).await.expect("a listener");
+    let mut quiet = [scene.session().await, scene.session().await];
+    assert_eq!([&listener.hub, &hub_of(&mut quiet[0]).await, &hub_of(&mut quiet[1]).await], [EAST; 3]);
+
+    // One of the quiet ones shall stay.
+    let body = json!({ "fromHubId": EAST, "toHubId": WEST, "sessions": 2 });
+    let (status, said) = scene.post("migrateUserSessions", body).await;
+    assert_eq!((status, &said["toHubId"], &said["sessionsOnHub"]), (200, &json!(WEST), &json!(3)), "{said}");
+    assert_eq!((&said["leavingNow"], &said["onNextUse"]), (&json!(1), &json!(1)), "{said}");
+    // The order of preference would have led it to Europe.
+    until("the listener to have moved", async || {
+        let seen = scene.desk.hub(WEST).await.map_err(|error| format!("{error:#}"))?;
+        if seen["sessions"] == 1 { Ok(()) } else { Err(seen["sessions"].to_string()) }
+    })
+    .await
+    .expect("it moves without being used");
+    let before = listener.updates();
+    until(
+        "it to hear something",
+        async || {
+            if listener.updates() > before { Ok(()) } else { Err(listener.end()) }
+        },
+    )
+    .await
+    .expect("its stream stands");
+    let ids = quiet.each_ref().map(|client| client.session.clone());
+    let mut at = [hub_of(&mut quiet[0]).await, hub_of(&mut quiet[1]).await];
+    at.sort();
+    assert_eq!(at, [EAST, WEST], "one was marked");
+    assert_eq!(hub_of(&mut scene.session().await).await, EAST, "it goes on taking new clients");
+
+    // The rest by the command line, by the order of preference.
+    let moved = operate(&scene.gateway, &["sessions", "move", "--from", EAST]).await.expect("an end");
+    assert_eq!(moved.status.code(), Some(0), "{}", text(&moved));
+    assert!(text(&moved).contains("on us-east-1, 0 leave now"), "{}", text(&moved));
+    for client in &mut quiet {
+        assert_ne!(hub_of(client).await, EAST);
+    }
+    assert_eq!(ids, quiet.each_ref().map(|client| client.session.clone()));
+    assert_eq!(listener.hub_now().await.expect("it is answered"), WEST);
+    assert_eq!(listener.end(), None);
+
+    let (status, counts) = scene.desk.get("/v1/sessions").await.expect("counts");
+    assert_eq!(status, 200);
+    assert_eq!(
+        (&counts["sessions"], &counts["moved"], &counts["listening"]),
+        (&json!(4), &json!(3), &json!(1)),
+        "{counts}"
+    );
+    assert_eq!((&counts["leaving"], &counts["since_start"]["opened"]), (&json!(1), &json!(4)), "{counts}");
+    assert_eq!(
+        (&counts["since_start"]["moved"], &counts["since_start"]["requests_lost"]),
+        (&json!(3), &json!(0)),
+        "{counts}"
+    );
+    assert_eq!(counts["by_place"][0]["sessions"], 4, "{counts}");
+    assert_eq!(counts["by_age"].as_array().expect("buckets").len(), 7, "{counts}");
+    let told = counts.to_string();
+    for id in ids.iter().flatten().chain(&listener.client.session) {
+        assert!(!told.contains(&id[..24]) && !told.contains("127.0.0.1"), "{counts}");
+    }
+    let table = operate(&scene.gateway, &["sessions"]).await.expect("an end");
+    assert!(text(&table).contains("3 moved"), "{}", text(&table));
+    let metric = async |sample: &str| scene.gateway.metric(sample).await.expect("metrics");
+    assert_eq!(
+        metric(&format!("mcphub_hub_sessions_moved_total{{hub=\"{EAST}\",way=\"from\"}}")).await,
+        Some(3.0)
+    );
+    assert_eq!(metric(&format!("mcphub_sessions_streams_open{{hub=\"{WEST}\"}}")).await, Some(1.0));
 }
 
 /// By hand, at once, to a hub that is fit; it is written down, and a new process knows of it.

@@ -177,6 +177,7 @@ impl Done<'_> {
             sessions_pinned: record.map_or(before.sessions, |record| record.sessions_pinned),
             requests_failed: record.map_or(0, |record| record.requests_failed),
             requests_moved: record.map_or(0, |record| record.requests_moved),
+            sessions_moved: record.map_or(0, |record| record.sessions_moved),
         };
         FailoverResult {
             success,
@@ -237,6 +238,7 @@ mod tests {
             sessions_pinned: 0,
             requests_failed: 0,
             requests_moved: 0,
+            sessions_moved: 0,
             ended_unix_ms: None,
             back_unix_ms: back,
             expected_recovery_ms: None,

@@ -3,7 +3,7 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET /livez` | 200 while the process works |
-//! | `GET /readyz` | 200 when it serves; 503 while it stops |
+//! | `GET /readyz` | 200 when it serves, with a word on what is degraded; 503 while it stops |
 //! | `GET /metrics` | Prometheus text |
 //! | `GET /v1/openapi.json` | all that follows, for programs |
 //! | `GET /v1/status` | phase, configuration, hubs by health, store, load |
@@ -11,10 +11,12 @@
 //! | `GET /v1/table` | the routing table; `?place=DE` for one place |
 //! | `GET /v1/report` | the last plans with their reasons; `?format=text` for people |
 //! | `GET /v1/failovers` | the journal; `?limit=` |
+//! | `GET /v1/sessions` | how many sessions there are, by hub, place and age |
 //! | `POST /v1/reload` | reads the configuration again |
 //! | `POST /v1/drain`, `/v1/undrain` | takes a hub out gently, and back |
 //! | `POST /v1/executeFailover` | takes a hub out at once |
 //! | `POST /v1/switchTraffic` | moves part of its placements |
+//! | `POST /v1/migrateUserSessions` | moves sessions away from a hub |
 //! | `POST /v1/validateFailover` | says whether a failover would go well |
 //!
 //! **Owns** the paths, who may ask, how strictly questions are read, the words of the answers, and the document about
@@ -29,6 +31,7 @@ mod operations;
 mod reads;
 mod reply;
 mod routes;
+mod sessions;
 mod successors;
 mod table;
 #[cfg(test)]
@@ -45,6 +48,7 @@ use crate::snapshot::Snapshot;
 use ask::{BODY_MAX, Parameters};
 use mcphub_http1::{FieldLines, RequestHead};
 use mcphub_mcp::Failure;
+use mcphub_session::SessionStore as _;
 use reply::{Problem, Reply};
 use routes::Route;
 use std::sync::Arc;
@@ -120,7 +124,7 @@ async fn dispatch(route: Route<'_>, question: &Question<'_>) -> Result<Reply, Pr
     };
     match route {
         Route::Live => Ok(Reply::text(200, "live")),
-        Route::Ready => Ok(reads::ready(edge.lifecycle.phase())),
+        Route::Ready => Ok(reads::ready(edge.lifecycle.phase(), &edge.records.condition())),
         Route::Metrics => Ok(reads::metrics(edge)),
         Route::Document => Ok(Reply::json(200, &openapi::document(snapshot.settings.admin.token.is_some()))),
         Route::Status => Ok(reads::status(edge, snapshot).await),
@@ -129,6 +133,7 @@ async fn dispatch(route: Route<'_>, question: &Question<'_>) -> Result<Reply, Pr
         Route::Table => reads::table(snapshot, &parameters),
         Route::Report => reads::report(edge, &parameters).await,
         Route::Failovers => reads::failovers(edge, &parameters).await,
+        Route::Sessions => sessions::sessions(edge).await,
         Route::Reload => {
             ask::no_body(body)?;
             verbs::reload(control).await
@@ -137,6 +142,7 @@ async fn dispatch(route: Route<'_>, question: &Question<'_>) -> Result<Reply, Pr
         Route::Undrain => verbs::undrain(control, ask::body(head, body)?).await,
         Route::ExecuteFailover => failover::execute(edge, ask::body(head, body)?).await,
         Route::SwitchTraffic => verbs::switch(edge, ask::body(head, body)?).await,
+        Route::MigrateUserSessions => sessions::migrate(edge, ask::body(head, body)?).await,
         Route::ValidateFailover => failover::check(edge, &ask::body(head, body)?).await,
     }
 }

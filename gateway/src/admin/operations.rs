@@ -3,6 +3,7 @@
 use super::openapi::Schemas;
 use super::reads::{FAILOVERS_MAX, HubDetail, HubsView, ReportView, StatusView};
 use super::routes::{PATHS, Route};
+use super::sessions::{MigrateUserSessions, SessionsMigrated, SessionsView};
 use super::table::TableView;
 use super::words::{
     Drain, Drained, ExecuteFailover, FailoverResult, SwitchTraffic, TrafficSwitched, Undrain,
@@ -101,11 +102,18 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
 fn operation(it: Operation, schemas: &mut Schemas) -> Operation {
     match it.route {
         Route::Live | Route::Ready | Route::Metrics | Route::Document => process(it),
-        Route::Status | Route::Hubs | Route::Hub(_) | Route::Table | Route::Report | Route::Failovers => {
-            read(it, schemas)
-        }
+        Route::Status
+        | Route::Hubs
+        | Route::Hub(_)
+        | Route::Table
+        | Route::Report
+        | Route::Failovers
+        | Route::Sessions => read(it, schemas),
         Route::Reload | Route::Drain | Route::Undrain => order(it, schemas),
-        Route::ExecuteFailover | Route::SwitchTraffic | Route::ValidateFailover => failover(it, schemas),
+        Route::ExecuteFailover
+        | Route::SwitchTraffic
+        | Route::MigrateUserSessions
+        | Route::ValidateFailover => failover(it, schemas),
     }
 }
 
@@ -115,7 +123,7 @@ fn process(it: Operation) -> Operation {
         Route::Live => it.named("live", "Whether the process works.").text(200, "It does."),
         Route::Ready => it
             .named("ready", "Whether the gateway takes new clients.")
-            .text(200, "It does.")
+            .text(200, "It does: `ready`, or `degraded` and what is wrong beside the traffic.")
             .text(503, "It is stopping."),
         Route::Metrics => it.named("metrics", "The numbers, for Prometheus.").text(200, "Prometheus text."),
         _ => {
@@ -165,6 +173,10 @@ fn read(it: Operation, schemas: &mut Schemas) -> Operation {
             }))
             .json(200, "The plans.", schemas.answered::<ReportView>())
             .text(200, "The plans."),
+        Route::Sessions => it
+            .named("sessions", "How many legacy sessions there are: by hub, place, age and idle time, and what moved.")
+            .more("Those that this process has seen since its start. No session is named.")
+            .json(200, "The counts.", schemas.answered::<SessionsView>()),
         _ => it
             .named("failovers", "The journal: which hubs went out of service, why, and what it cost.")
             .parameter(json!({
@@ -187,8 +199,10 @@ fn order(it: Operation, schemas: &mut Schemas) -> Operation {
         Route::Drain => it
             .named("drain", "Takes a hub out of service gently.")
             .more(
-                "New clients go elsewhere at once. Its sessions stay until they end, at most until the deadline. The \
-                 hub then stays out until `undrain`, also across a restart of the gateway.",
+                "New clients go elsewhere at once. Its sessions move to other hubs, and their clients do not notice: \
+                 busy ones when they finish, those with an open stream so many a second, the others before they are \
+                 used next; what is left follows after the deadline. The hub then stays out until `undrain`, also \
+                 across a restart of the gateway.",
             )
             .body(schemas.asked::<Drain>())
             .json(200, "It is draining, or out already.", schemas.answered::<Drained>())
@@ -205,7 +219,7 @@ fn order(it: Operation, schemas: &mut Schemas) -> Operation {
 fn failover(it: Operation, schemas: &mut Schemas) -> Operation {
     match it.route {
         Route::ExecuteFailover => it
-            .named("executeFailover", "Takes a hub out of service at once, sessions and all.")
+            .named("executeFailover", "Takes a hub out of service at once; its sessions move to other hubs.")
             .more(
                 "With `backupHubId`, that hub is validated first as by `validateFailover`, and nothing is done unless \
                  it is fit. The order of preference decides where clients go; the answer says where. The hub stays \
@@ -217,12 +231,23 @@ fn failover(it: Operation, schemas: &mut Schemas) -> Operation {
         Route::SwitchTraffic => it
             .named("switchTraffic", "Moves part of a hub's new placements to the next hubs.")
             .more(
-                "Sessions that are pinned stay. The order of preference decides which hub receives what moves; a \
+                "Sessions that are pinned stay; `migrateUserSessions` moves them. The order of preference decides which hub receives what moves; a \
                  warning says where that is not the one that was named.",
             )
             .body(schemas.asked::<SwitchTraffic>())
             .json(200, "What came of it.", schemas.answered::<TrafficSwitched>())
             .problem(409, "The hub that shall receive it is not in service, or the same."),
+        Route::MigrateUserSessions => it
+            .named("migrateUserSessions", "Moves sessions away from a hub, whatever its state.")
+            .more(
+                "Their clients do not notice. Those with an open stream are led away at once, at most \
+                 `failover.moves_per_second`, busy ones when they finish; the others move before their next request. A \
+                 session that no other hub can have stays. Asked again, the last word counts; a restart of the gateway \
+                 forgets what has not moved yet. The hub goes on taking new clients: `drain` it to prevent that.",
+            )
+            .body(schemas.asked::<MigrateUserSessions>())
+            .json(200, "How many, and when.", schemas.answered::<SessionsMigrated>())
+            .problem(409, "The hub that shall have them is not in service, or the same; or there is no other."),
         _ => it
             .named("validateFailover", "Whether a failover would go well. Changes nothing.")
             .more("The backup is probed while the caller waits: at most the probe's timeout and 2 s.")

@@ -11,6 +11,7 @@ use crate::control::{LastReload, Unasked};
 use crate::edge::Edge;
 use crate::snapshot::Snapshot;
 use mcphub_health::PublicHealth;
+use mcphub_session::StoreCondition;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -94,10 +95,14 @@ pub(super) struct ReportView {
     plans: Vec<PlanView>,
 }
 
-pub(super) fn ready(phase: Phase) -> Reply {
-    match phase {
-        Phase::Serving => Reply::text(200, "ready"),
-        Phase::Draining | Phase::Ending => Reply::text(503, "stopping"),
+/// A store that is not well stops no traffic: the gateway is ready, and says what is wrong.
+pub(super) fn ready(phase: Phase, records: &StoreCondition) -> Reply {
+    match (phase, records) {
+        (Phase::Draining | Phase::Ending, _) => Reply::text(503, "stopping"),
+        (Phase::Serving, StoreCondition::Ready) => Reply::text(200, "ready"),
+        (Phase::Serving, StoreCondition::Degraded { why } | StoreCondition::Unreachable { why }) => {
+            Reply::text(200, &format!("degraded: session records: {why}"))
+        }
     }
 }
 
@@ -199,4 +204,23 @@ fn as_text(plans: &[PlanView]) -> String {
 pub(super) async fn failovers(edge: &Edge, parameters: &Parameters) -> Result<Reply, Problem> {
     let most = parameters.number("limit", (1, FAILOVERS_MAX))?.unwrap_or(FAILOVERS);
     Ok(Reply::json(200, &edge.control.failovers(usize::from(most)).await?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_is_not_well_is_told_and_stops_nothing() {
+        let why = || "the disk is full".to_owned();
+        let told = |phase, condition| {
+            let Reply { status, body, .. } = ready(phase, &condition);
+            (status, body)
+        };
+        let degraded = "degraded: session records: the disk is full\n".to_owned();
+        assert_eq!(told(Phase::Serving, StoreCondition::Ready), (200, "ready\n".to_owned()));
+        assert_eq!(told(Phase::Serving, StoreCondition::Degraded { why: why() }), (200, degraded.clone()));
+        assert_eq!(told(Phase::Serving, StoreCondition::Unreachable { why: why() }), (200, degraded));
+        assert_eq!(told(Phase::Draining, StoreCondition::Degraded { why: why() }).0, 503);
+    }
 }

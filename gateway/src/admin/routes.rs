@@ -15,16 +15,18 @@ pub(super) enum Route<'p> {
     Table,
     Report,
     Failovers,
+    Sessions,
     Reload,
     Drain,
     Undrain,
     ExecuteFailover,
     SwitchTraffic,
+    MigrateUserSessions,
     ValidateFailover,
 }
 
 /// The paths, with the operator's part in braces as the document has it.
-pub(super) const PATHS: [(&str, Route<'static>); 16] = [
+pub(super) const PATHS: [(&str, Route<'static>); 18] = [
     ("/livez", Route::Live),
     ("/readyz", Route::Ready),
     ("/metrics", Route::Metrics),
@@ -35,11 +37,13 @@ pub(super) const PATHS: [(&str, Route<'static>); 16] = [
     ("/v1/table", Route::Table),
     ("/v1/report", Route::Report),
     ("/v1/failovers", Route::Failovers),
+    ("/v1/sessions", Route::Sessions),
     ("/v1/reload", Route::Reload),
     ("/v1/drain", Route::Drain),
     ("/v1/undrain", Route::Undrain),
     ("/v1/executeFailover", Route::ExecuteFailover),
     ("/v1/switchTraffic", Route::SwitchTraffic),
+    ("/v1/migrateUserSessions", Route::MigrateUserSessions),
     ("/v1/validateFailover", Route::ValidateFailover),
 ];
 
@@ -69,12 +73,14 @@ impl<'p> Route<'p> {
             | Self::Hub(_)
             | Self::Table
             | Self::Report
-            | Self::Failovers => true,
+            | Self::Failovers
+            | Self::Sessions => true,
             Self::Reload
             | Self::Drain
             | Self::Undrain
             | Self::ExecuteFailover
             | Self::SwitchTraffic
+            | Self::MigrateUserSessions
             | Self::ValidateFailover => false,
         }
     }

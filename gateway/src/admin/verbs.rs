@@ -163,13 +163,13 @@ fn drained_message(wished: &Wished) -> String {
     match (state.name, state.deadline_in_ms) {
         ("draining", Some(left)) => {
             let seconds = left.div_ceil(1000);
-            let s = if *sessions == 1 { "session" } else { "sessions" };
+            let s = if *sessions == 1 { "session moves" } else { "sessions move" };
             let unseen = if *sessions_complete {
                 ""
             } else {
                 "; sessions from before the gateway's start are counted when they next call"
             };
-            format!("{id} takes nobody new; its {sessions} {s} may end within {seconds} s{unseen}")
+            format!("{id} takes nobody new; its {sessions} {s} elsewhere within {seconds} s{unseen}")
         }
         (state, _) => format!("{id} is out of service: {state}"),
     }

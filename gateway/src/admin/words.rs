@@ -90,7 +90,7 @@ impl JsonSchema for Deadline {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "integer", "minimum": 0, "maximum": DEADLINE_MAX_MS,
-            "description": "Longest time for the sessions to end, in milliseconds; less than 2 s counts as 2 s.",
+            "description": "Longest time for the sessions to leave, in milliseconds; less than 2 s counts as 2 s.",
         })
     }
 }
@@ -135,7 +135,7 @@ impl JsonSchema for Percentage {
 pub(super) struct Drain {
     /// The hub.
     pub(super) hub: HubName,
-    /// Longest time for its sessions to end; the configured one where none is given.
+    /// Longest time for its sessions to leave; the configured one where none is given.
     #[serde(default)]
     pub(super) deadline_ms: Option<Deadline>,
     /// What the operator says about it.
@@ -272,6 +272,8 @@ pub(super) struct UserImpact {
     pub(super) requests_failed: u64,
     /// Requests that another hub has answered instead so far.
     pub(super) requests_moved: u64,
+    /// Sessions that have moved to another hub so far; the others move before they are used next.
+    pub(super) sessions_moved: u64,
 }
 
 /// How long past outages of a hub took.

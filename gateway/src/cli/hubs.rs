@@ -121,7 +121,8 @@ pub(super) fn failovers(args: &FailoversArgs, out: &mut dyn Write) -> Result<(),
         writeln!(out, "no hub has gone out of service yet")?;
     } else {
         let rows: Vec<_> = records.iter().map(failover).collect();
-        let headings = ["AT", "HUB", "HOW", "BY", "TO", "SESSIONS", "FAILED", "MOVED", "AWAY", "REASON"];
+        let headings =
+            ["AT", "HUB", "HOW", "BY", "TO", "SESSIONS", "LEFT", "FAILED", "MOVED", "AWAY", "REASON"];
         write!(out, "{}", table(headings, &rows))?;
     }
     if let Some(error) = said["store_error"].as_str() {
@@ -130,7 +131,7 @@ pub(super) fn failovers(args: &FailoversArgs, out: &mut dyn Write) -> Result<(),
     Ok(())
 }
 
-fn failover(record: &Value) -> [String; 10] {
+fn failover(record: &Value) -> [String; 11] {
     let text = |name: &str| plain(&record[name]);
     let time = |name: &str| record[name].as_u64();
     let away = match (time("at_unix_ms"), time("back_unix_ms")) {
@@ -155,6 +156,7 @@ fn failover(record: &Value) -> [String; 10] {
         text("by"),
         text("backup"),
         text("sessions_pinned"),
+        text("sessions_moved"),
         text("requests_failed"),
         text("requests_moved"),
         away,

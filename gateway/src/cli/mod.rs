@@ -28,6 +28,7 @@ mod lines;
 pub mod orders;
 pub mod route;
 pub mod schema;
+pub mod sessions;
 mod wait;
 
 /// The gateway of MCPHub Edge: one MCP endpoint in front of many hubs.
@@ -57,12 +58,14 @@ pub enum Verb {
     Status(admin::StatusArgs),
     /// Show the hubs of a running gateway: state, share, sessions, and why.
     Hubs(hubs::HubsArgs),
-    /// Take a hub out of service gently: nobody new, and its sessions may end.
+    /// Take a hub out of service gently: nobody new, and its sessions move to other hubs.
     Drain(orders::DrainArgs),
     /// Let a hub serve again.
     Undrain(orders::UndrainArgs),
     /// Take a hub out of service at once.
     Failover(orders::FailoverArgs),
+    /// Show how many sessions there are, where, how old, and what moved; `sessions move` moves some.
+    Sessions(sessions::SessionsArgs),
     /// Show which hubs went out of service, why, and what it cost.
     Failovers(hubs::FailoversArgs),
     /// Show what the gateway decided lately, and why.
@@ -201,6 +204,7 @@ fn dispatch(verb: Verb, handlers: &dyn Handlers, out: &mut dyn Write) -> Result<
         Verb::Drain(args) => Person::with(|person| orders::drain(&args, person, out)),
         Verb::Undrain(args) => orders::undrain(&args, out),
         Verb::Failover(args) => Person::with(|person| orders::failover(&args, person, out)),
+        Verb::Sessions(args) => sessions::sessions(&args, out),
         Verb::Failovers(args) => hubs::failovers(&args, out),
         Verb::Report(args) => hubs::report(&args, out),
         Verb::Reload(args) => admin::reload(&args, out),

@@ -18,7 +18,7 @@ pub struct DrainArgs {
     #[arg(value_name = "HUB")]
     hub: String,
 
-    /// Longest time for its sessions to end, such as 90s or 5m [default: the configured one].
+    /// Longest time for its sessions to leave, such as 90s or 5m [default: the configured one].
     #[arg(long, value_name = "TIME", value_parser = duration)]
     deadline: Option<Duration>,
 
@@ -152,7 +152,7 @@ pub(super) fn drain(args: &DrainArgs, person: &mut Person<'_>, out: &mut dyn Wri
             let before = Before::look(&admin, &args.hub)?;
             let within = args.deadline.map_or_else(|| "the configured deadline".to_owned(), |d| span(ms(d)));
             let sessions = before.sessions();
-            Ok(format!("{}Its {sessions} may end within {within}.\n", before.told()))
+            Ok(format!("{}Its {sessions} move to other hubs within {within}.\n", before.told()))
         })?;
     }
     let body = json!({ "hub": args.hub, "deadlineMs": args.deadline.map(ms), "note": args.note });
@@ -186,7 +186,7 @@ pub(super) fn failover(
         person.agrees("failover", &|| {
             let before = Before::look(&admin, &args.hub)?;
             let sessions = before.sessions();
-            Ok(format!("{}It is out at once; its {sessions} cannot stay.\n", before.told()))
+            Ok(format!("{}It is out at once; its {sessions} move to other hubs.\n", before.told()))
         })?;
     }
     let body = json!({ "failedHubId": args.hub, "backupHubId": args.to, "note": args.note });

@@ -229,7 +229,7 @@ impl Fleet {
             if watched.eras.is_some() {
                 evidence.eras = None;
             }
-            self.journal.watch(hub, &evidence, &watched.upstream, now);
+            self.journal.watch(hub, &evidence, (&watched.upstream, &watched.pins), now);
             self.inputs.evidence.insert(hub.clone(), evidence);
             // A drain waits for modern clients' streams too.
             let pins = watched.pins.sessions() + u64::from(watched.upstream.listening());
@@ -257,7 +257,7 @@ impl Fleet {
         for step in &plan.steps {
             let Some(watched) = self.watched.get_mut(&step.hub) else { continue };
             watched.reason = Some(step.reason.to_string());
-            self.journal.step(step, (&watched.upstream, watched.pins.sessions()), table, now);
+            self.journal.step(step, (&watched.upstream, &watched.pins), table, now);
             if step.from.takes().is_none() && step.to.takes().is_some() {
                 watched.upstream.recorder.forget_failures(now);
             }

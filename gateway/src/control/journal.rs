@@ -4,6 +4,7 @@
 //! requests as they were counted in between.
 
 use crate::clock;
+use crate::sessions::PinCount;
 use crate::store::{FailoverRecord, Store, Trigger};
 use crate::upstream::{Impact, Upstream};
 use mcphub_health::{Evidence, Outcome};
@@ -23,13 +24,46 @@ pub(super) struct Journal {
     hubs: BTreeMap<HubId, Course>,
 }
 
+/// What clients met because of a hub, and what was moved so that they would not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Cost {
+    impact: Impact,
+    /// Sessions that left it.
+    sessions: u64,
+}
+
+impl Cost {
+    fn of(upstream: &Upstream, pins: &PinCount) -> Self {
+        Self { impact: upstream.impact(), sessions: pins.moved() }
+    }
+
+    /// What was added to `calm`, and to what was there `before`.
+    fn since(self, calm: Self, before: Self) -> Self {
+        let impact = Impact {
+            failed: before.impact.failed + self.impact.failed.saturating_sub(calm.impact.failed),
+            moved: before.impact.moved + self.impact.moved.saturating_sub(calm.impact.moved),
+        };
+        Self { impact, sessions: before.sessions + self.sessions.saturating_sub(calm.sessions) }
+    }
+
+    fn in_record(record: &FailoverRecord) -> Self {
+        let impact = Impact { failed: record.requests_failed, moved: record.requests_moved };
+        Self { impact, sessions: record.sessions_moved }
+    }
+
+    fn write_to(self, record: &mut FailoverRecord) {
+        (record.requests_failed, record.requests_moved) = (self.impact.failed, self.impact.moved);
+        record.sessions_moved = self.sessions;
+    }
+}
+
 /// One hub's affairs since it was last well.
 #[derive(Default)]
 struct Course {
     /// What it had cost when nothing was wrong with it.
-    calm: Impact,
+    calm: Cost,
     /// What this outage had cost before this process began.
-    before: Impact,
+    before: Cost,
     /// When something first was.
     doubted: Option<MonoTime>,
     /// It is out, and this is its record.
@@ -47,18 +81,23 @@ impl Journal {
     }
 
     /// Looks at what is known about a hub: it is well, something is wrong, or its outage goes on.
-    pub(super) fn watch(&mut self, hub: &HubId, evidence: &Evidence, upstream: &Upstream, now: MonoTime) {
+    pub(super) fn watch(
+        &mut self,
+        hub: &HubId,
+        evidence: &Evidence,
+        (upstream, pins): (&Upstream, &PinCount),
+        now: MonoTime,
+    ) {
         let failing = evidence.passive.short.failures() > 0 || evidence.probes.against() > 0;
         if !self.hubs.contains_key(hub) {
             self.hubs.insert(hub.clone(), Course::default());
         }
         let Some(course) = self.hubs.get_mut(hub) else { return };
-        let impact = upstream.impact();
+        let present = Cost::of(upstream, pins);
         if let Some(record) = &mut course.open {
-            let failed = course.before.failed + impact.failed.saturating_sub(course.calm.failed);
-            let moved = course.before.moved + impact.moved.saturating_sub(course.calm.moved);
-            if (failed, moved) != (record.requests_failed, record.requests_moved) {
-                (record.requests_failed, record.requests_moved) = (failed, moved);
+            let cost = present.since(course.calm, course.before);
+            if cost != Cost::in_record(record) {
+                cost.write_to(record);
                 self.store.put_failover(record.clone());
             }
         } else if failing {
@@ -67,7 +106,7 @@ impl Journal {
             let first = passive.into_iter().chain(probes.filter(|_| evidence.probes.against() > 0)).min();
             course.doubted.get_or_insert(first.unwrap_or(now));
         } else {
-            (course.calm, course.doubted) = (impact, None);
+            (course.calm, course.doubted) = (present, None);
         }
     }
 
@@ -75,7 +114,7 @@ impl Journal {
     pub(super) fn step(
         &mut self,
         step: &Step,
-        (upstream, pins): (&Upstream, u64),
+        (upstream, pins): (&Upstream, &PinCount),
         table: &RoutingTable,
         now: MonoTime,
     ) {
@@ -95,7 +134,7 @@ impl Journal {
         }
         self.store.put_failover(record.clone());
         if is {
-            *course = Course { calm: upstream.impact(), ..Course::default() };
+            *course = Course { calm: Cost::of(upstream, pins), ..Course::default() };
         }
     }
 
@@ -118,9 +157,7 @@ impl Journal {
             let newest = self.store.failovers(PAST_OUTAGES).into_iter().find(|r| r.hub == hub.as_str())?;
             let goes_on = newest.by == Trigger::Operator && newest.back_unix_ms.is_none();
             course.open = (goes_on && newest.at_unix_ms >= wished_unix_ms).then_some(newest);
-            let cost =
-                course.open.as_ref().map(|r| Impact { failed: r.requests_failed, moved: r.requests_moved });
-            course.before = cost.unwrap_or_default();
+            course.before = course.open.as_ref().map(Cost::in_record).unwrap_or_default();
         }
         course.open.clone()
     }
@@ -135,11 +172,11 @@ fn begin(
     store: &Store,
     step: &Step,
     course: &Course,
-    (upstream, pins): (&Upstream, u64),
+    (upstream, pins): (&Upstream, &PinCount),
     table: &RoutingTable,
     now: MonoTime,
 ) -> FailoverRecord {
-    let impact = upstream.impact();
+    let cost = Cost::of(upstream, pins).since(course.calm, Cost::default());
     let by = if step.reason == Reason::Operator { Trigger::Operator } else { Trigger::Automatic };
     let noticed =
         course.doubted.filter(|_| by == Trigger::Automatic).map_or(Duration::ZERO, |at| now.since(at));
@@ -151,9 +188,10 @@ fn begin(
         by,
         reason: step.reason.to_string(),
         noticed_to_published_ms: u64::try_from(noticed.as_millis()).unwrap_or(u64::MAX),
-        sessions_pinned: pins,
-        requests_failed: impact.failed.saturating_sub(course.calm.failed),
-        requests_moved: impact.moved.saturating_sub(course.calm.moved),
+        sessions_pinned: pins.sessions(),
+        requests_failed: cost.impact.failed,
+        requests_moved: cost.impact.moved,
+        sessions_moved: cost.sessions,
         ended_unix_ms: None,
         back_unix_ms: None,
         // The operator alone knows when a hub comes back that the operator took out.

@@ -34,6 +34,7 @@ struct World {
     present: Snapshot,
     store: Store,
     directory: TempDir,
+    sessions: Arc<Sessions>,
 }
 
 impl World {
@@ -41,15 +42,17 @@ impl World {
         let directory = tempfile::tempdir().expect("a directory");
         let present = snapshot(directory.path(), &[("a", 1), ("b", 2)], None);
         let store = Store::in_memory();
-        let mut fleet = Fleet::new(1, &store, &Arc::new(Sessions::default()), now());
+        let sessions = Arc::new(Sessions::default());
+        let mut fleet = Fleet::new(1, &store, &sessions, now());
         fleet.follow(&present, now());
-        Self { fleet, present, store, directory }
+        Self { fleet, present, store, directory, sessions }
     }
 
     /// As a process that begins where another has ended, so long ago.
     fn restart(&mut self, away: Duration) {
         let present = snapshot(self.directory.path(), &[("a", 1), ("b", 2)], None);
-        self.fleet = Fleet::new(1, &self.store, &Arc::new(Sessions::default()), now());
+        self.sessions = Arc::new(Sessions::default());
+        self.fleet = Fleet::new(1, &self.store, &self.sessions, now());
         self.fleet.follow(&present, now());
         let away = u64::try_from(away.as_millis()).expect("short");
         self.fleet.adopt_wishes(crate::clock::unix_millis() + away);
@@ -128,6 +131,10 @@ fn a_drain_is_told_from_its_beginning_to_the_return() {
     let record = world.store.failovers(1).remove(0);
     assert_eq!((record.by, record.ended_unix_ms), (Trigger::Operator, None));
     assert_eq!((record.how.as_str(), record.expected_recovery_ms), ("drained", None));
+    world.sessions.pins_of(&hub("a")).moved_one();
+    world.sessions.pins_of(&hub("b")).moved_one();
+    world.fleet.gather(Scope::All, now());
+    assert_eq!(world.store.failovers(1)[0].sessions_moved, 1, "b's are not a's");
     world.wish(Some(Leave::Now));
     world.decide();
     assert_eq!(world.state("a"), DRAINED);
@@ -147,8 +154,10 @@ fn what_the_operator_wanted_goes_on_in_the_next_process_where_it_was() {
     world.decide();
     world.fail(1);
     world.fleet.gather(Scope::All, now());
+    world.sessions.pins_of(&hub("a")).moved_one();
+    world.fleet.gather(Scope::All, now());
     let record = world.store.failovers(1).remove(0);
-    assert_eq!(record.requests_failed, 1);
+    assert_eq!((record.requests_failed, record.sessions_moved), (1, 1));
 
     // In the middle of a drain: what is left of its time, in the same record.
     world.restart(20 * SECOND);
@@ -157,9 +166,11 @@ fn what_the_operator_wanted_goes_on_in_the_next_process_where_it_was() {
     let left = deadline.since(now());
     assert!(left <= 40 * SECOND && left > 10 * SECOND, "{left:?}");
     world.fail(2);
+    world.sessions.pins_of(&hub("a")).moved_one();
     world.fleet.gather(Scope::All, now());
     let [again] = &world.store.failovers(10)[..] else { panic!("one outage, one record") };
     assert_eq!((again.id, again.requests_failed, again.ended_unix_ms), (record.id, 3, None));
+    assert_eq!(again.sessions_moved, 2);
 
     // After its time, or once it was over: out at once.
     world.restart(60 * SECOND);

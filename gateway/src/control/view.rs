@@ -70,10 +70,10 @@ pub struct StateView {
 /// What an operator wants of a hub.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct WishView {
-    /// `drain` (its sessions may end first) or `now`; absent where it may serve.
+    /// `drain` (its sessions may leave first) or `now`; absent where it may serve.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub out: Option<&'static str>,
-    /// Longest time for the sessions to end, where the operator gave one.
+    /// Longest time for the sessions to leave, where the operator gave one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline_ms: Option<u64>,
     /// What part of its placements it shall take, 0 to 1.

@@ -7,7 +7,7 @@ use mcphub_routing::HubId;
 use mcphub_session::Found;
 use mcphub_session::migration::{Answer as Verdict, Failed, Loss, Notice, Request, RequestKey, Ticket};
 use mcphub_session::record::Ended;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
@@ -129,6 +129,10 @@ pub(crate) struct Standing {
 #[derive(Debug, Default)]
 pub struct Care {
     tended: AtomicBool,
+    /// Whoever looks after it has nothing to do now.
+    rests: AtomicBool,
+    /// The number after that of the stay that an operator wants ended; 0 for none.
+    unwanted: AtomicU32,
     inside: Mutex<Inside>,
 }
 
@@ -136,12 +140,55 @@ pub struct Care {
 struct Inside {
     mover: Option<UnboundedSender<Tell>>,
     streams: Vec<Standing>,
+    /// Of an unwanted stay: where to.
+    wanted_at: Option<HubId>,
 }
 
 impl Care {
+    /// The session shall not stay in this stay; it shall go here if it can.
+    pub(crate) fn want_away(&self, stay: u32, to: Option<HubId>) {
+        let mut inside = self.inside();
+        inside.wanted_at = to;
+        self.unwanted.store(stay.saturating_add(1), Ordering::Release);
+    }
+
+    /// Whether the session shall not stay in this stay.
+    pub(crate) fn is_wanted_away(&self, stay: u32) -> bool {
+        self.unwanted.load(Ordering::Acquire) == stay.saturating_add(1)
+    }
+
+    /// Takes the wish that the session shall not stay in this stay. `None` where there is none.
+    pub(crate) fn take_wish(&self, stay: u32) -> Option<Option<HubId>> {
+        if !self.is_wanted_away(stay) {
+            return None;
+        }
+        let mut inside = self.inside();
+        // Somebody else may have been here in between.
+        if !self.is_wanted_away(stay) {
+            return None;
+        }
+        self.unwanted.store(0, Ordering::Release);
+        Some(inside.wanted_at.take())
+    }
+
+    /// Streams that stand open.
+    pub(crate) fn streams_open(&self) -> usize {
+        self.inside().streams.len()
+    }
+
     /// Whether somebody looks after the session now.
     pub(crate) fn is_tended(&self) -> bool {
         self.tended.load(Ordering::Acquire)
+    }
+
+    /// Whether it is on its way somewhere. It may be looked after for longer than that.
+    pub(crate) fn is_moving(&self) -> bool {
+        self.is_tended() && !self.rests.load(Ordering::Relaxed)
+    }
+
+    /// Whoever looks after it has something to do from now on, or nothing.
+    pub(super) fn rests(&self, rests: bool) {
+        self.rests.store(rests, Ordering::Relaxed);
     }
 
     /// Tells whoever looks after the session; where nobody does, `tend` is given all that somebody needs to begin.
@@ -155,6 +202,7 @@ impl Care {
         let (mover, told) = unbounded_channel();
         let _ = mover.send(tell);
         inside.mover = Some(mover);
+        self.rests(false);
         self.tended.store(true, Ordering::Release);
         tend(told, inside.streams.clone());
     }

@@ -154,6 +154,7 @@ impl Mover {
             if self.is_done() && care.ends(&told) {
                 return;
             }
+            care.rests(self.rests());
             let wake = self.wake_at();
             tokio::select! {
                 biased;
@@ -173,7 +174,7 @@ impl Mover {
 
     /// Whether nobody needs this any more.
     fn is_done(&mut self) -> bool {
-        if !self.machine.is_at_rest() || !self.errands.is_empty() || !self.asking.is_empty() {
+        if !self.rests() {
             return false;
         }
         if !self.machine.owes_notices() {
@@ -181,6 +182,11 @@ impl Mover {
         }
         let until = *self.owes_until.get_or_insert_with(|| clock::instant() + OWING);
         clock::instant() >= until
+    }
+
+    /// Whether nothing is going on.
+    fn rests(&self) -> bool {
+        self.machine.is_at_rest() && self.errands.is_empty() && self.asking.is_empty()
     }
 
     fn wake_at(&self) -> Instant {
@@ -237,7 +243,7 @@ impl Mover {
             Tell::Attached(ticket, Err(how)) => self.answered(Event::Failed { ticket, how }, ticket),
             Tell::Leave { caller, to } => {
                 self.caller = caller;
-                self.wanted = to;
+                self.wanted = to.or(self.wanted.take());
                 self.began.get_or_insert_with(clock::instant);
                 Event::Leave
             }
@@ -356,8 +362,9 @@ impl Mover {
             "a session has moved"
         );
         if why == Why::Moved {
-            self.edge.metrics.moves.moved(took);
+            self.edge.metrics.moves.moved((&from.hub, &to.hub), took);
             self.edge.sessions.pins_of(&from.hub).moved_one();
+            self.edge.sessions.pins_of(&to.hub).received_one();
         } else {
             self.edge.metrics.moves.followed();
         }

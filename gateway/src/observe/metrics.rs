@@ -5,6 +5,7 @@
 
 use super::control::ControlMetrics;
 use super::moves::MoveMetrics;
+use crate::sessions::PinCount;
 use mcphub_health::Outcome;
 use mcphub_routing::Era;
 use prometheus::{
@@ -108,6 +109,7 @@ pub struct Metrics {
     refusals: IntCounterVec,
     sessions: IntGaugeVec,
     sessions_busy: IntGaugeVec,
+    sessions_streams: IntGaugeVec,
     /// Client connections open now.
     pub connections: IntGauge,
     /// Client connections accepted.
@@ -187,6 +189,11 @@ impl Metrics {
                 "Those of them with a request in flight; an open GET stream is none.",
                 &["hub"],
             )?,
+            sessions_streams: make.gauges(
+                "mcphub_sessions_streams_open",
+                "Open GET streams of legacy sessions, by the hub that the session is pinned to.",
+                &["hub"],
+            )?,
             connections: make.gauge("mcphub_connections", "Client connections open now.")?,
             connections_total: make.counter("mcphub_connections_total", "Client connections accepted.")?,
             in_flight: make
@@ -222,10 +229,11 @@ impl Metrics {
     }
 
     /// Says how many sessions a hub has; when the metrics are read, not when a session comes or goes.
-    pub fn show_sessions(&self, hub: &str, sessions: u64, busy: u64) {
+    pub fn show_sessions(&self, hub: &str, pins: &PinCount) {
         let shown = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-        self.sessions.with_label_values(&[hub]).set(shown(sessions));
-        self.sessions_busy.with_label_values(&[hub]).set(shown(busy));
+        self.sessions.with_label_values(&[hub]).set(shown(pins.sessions()));
+        self.sessions_busy.with_label_values(&[hub]).set(shown(pins.busy()));
+        self.sessions_streams.with_label_values(&[hub]).set(shown(pins.streams()));
     }
 
     /// Counts a request answered.

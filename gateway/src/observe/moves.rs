@@ -1,7 +1,9 @@
 //! The numbers of sessions, and of modern clients' streams, that move.
 
+use mcphub_routing::HubId;
 use mcphub_session::migration::Stuck;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Upper bounds of the buckets, seconds: a move takes a handshake, and has 4.5 s in all.
@@ -11,6 +13,7 @@ const DURATIONS: [f64; 9] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 5.0]
 #[derive(Debug, Clone)]
 pub struct MoveMetrics {
     moved: IntCounter,
+    of_hub: IntCounterVec,
     followed: IntCounter,
     took: Histogram,
     refused: IntCounterVec,
@@ -42,7 +45,16 @@ impl MoveMetrics {
             &["reason"],
         )?;
         registry.register(Box::new(refused.clone()))?;
+        let of_hub = IntCounterVec::new(
+            Opts::new(
+                "mcphub_hub_sessions_moved_total",
+                "Sessions moved, by hub: `way` is `from` for those that left it, `to` for those that came to it.",
+            ),
+            &["hub", "way"],
+        )?;
+        registry.register(Box::new(of_hub.clone()))?;
         Ok(Self {
+            of_hub,
             moved: counter("mcphub_sessions_moved_total", "Sessions moved to another hub.")?,
             followed: counter(
                 "mcphub_sessions_followed_total",
@@ -66,8 +78,10 @@ impl MoveMetrics {
     }
 
     /// A session has moved; it took so long.
-    pub fn moved(&self, took: Option<Duration>) {
+    pub fn moved(&self, (from, to): (&HubId, &HubId), took: Option<Duration>) {
         self.moved.inc();
+        self.of_hub.with_label_values(&[from.as_str(), "from"]).inc();
+        self.of_hub.with_label_values(&[to.as_str(), "to"]).inc();
         if let Some(took) = took {
             self.took.observe(took.as_secs_f64());
         }
@@ -97,7 +111,45 @@ impl MoveMetrics {
     pub fn outcome_unknown(&self) {
         self.unknown.inc();
     }
+
+    /// What was counted since the start.
+    #[must_use]
+    pub fn totals(&self) -> MoveTotals {
+        let refused = WORDS.map(|why| (word(why), self.refused.with_label_values(&[word(why)]).get()));
+        MoveTotals {
+            moved: self.moved.get(),
+            followed: self.followed.get(),
+            refused: refused.into_iter().filter(|(_, requests)| *requests > 0).collect(),
+            lost: self.unknown.get(),
+        }
+    }
 }
+
+/// What was counted since the start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MoveTotals {
+    /// Sessions moved.
+    pub moved: u64,
+    /// Sessions followed to where another gateway has moved them.
+    pub followed: u64,
+    /// Requests that could not be served since their session could not move, by reason.
+    pub refused: BTreeMap<&'static str, u64>,
+    /// Requests that were lost with their hub and may not be done twice.
+    pub lost: u64,
+}
+
+/// Every reason there is.
+const WORDS: [Stuck; 9] = [
+    Stuck::NoHub,
+    Stuck::StoreUnreachable,
+    Stuck::TimeUp,
+    Stuck::NoParams,
+    Stuck::Contended,
+    Stuck::Unauthorized,
+    Stuck::TooManyWait,
+    Stuck::BatchLost,
+    Stuck::TooOften,
+];
 
 fn word(why: Stuck) -> &'static str {
     match why {

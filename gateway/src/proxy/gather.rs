@@ -10,8 +10,8 @@ use crate::snapshot::Snapshot;
 use mcphub_http1::Known;
 use mcphub_mcp::{Failure, Scope};
 use mcphub_routing::{Era, HubId, PlaceIndex, Residency, ResidencyIndex};
-use mcphub_session::record::Life;
-use mcphub_session::{Claims, Opened, SessionStore as _};
+use mcphub_session::record::{Ended, Life};
+use mcphub_session::{Claims, Ending, Opened, SessionStore as _};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -112,13 +112,30 @@ async fn open<'b>(
     let entry = match site.edge.sessions.find(&opened.session, now, idle_age) {
         Ok(Some(entry)) => Ok(entry),
         Ok(None) => first_sight(site, &opened, now).await,
-        Err(over) => Err(over),
+        Err(over) => {
+            if over == Over::Idle {
+                keep_ended(site, &opened);
+            }
+            Err(over)
+        }
     };
     let entry = entry.map_err(|why| {
         tracing::debug!(session = %opened.session, %why, "session refused");
         Failure::SessionUnknown
     })?;
     Ok(Session { opened, entry })
+}
+
+/// A session has just ended because it was idle for too long, and its client is here with its id. This is written down in
+/// the background, so that the next process does not begin to count anew.
+fn keep_ended(site: &Site<'_>, opened: &Opened<'_>) {
+    let ending = Ending {
+        caller: opened.caller,
+        expires_at: site.snapshot.sealer.expires_at(opened),
+        at: clock::unix_seconds(),
+        why: Ended::Idle,
+    };
+    crate::migrate::owe(site.edge, opened.session, ending.into());
 }
 
 /// A session that this process has not seen before: what has become of it since its id was handed out?
@@ -141,7 +158,9 @@ async fn first_sight(site: &Site<'_>, opened: &Opened<'_>, now: Duration) -> Res
         _ => None,
     };
     let hub = stay.as_ref().map_or(opened.claims.hub, |stay| stay.hub.as_str()).to_owned();
-    sessions.admit(&opened.session, &hub, stay, now)
+    let entry = sessions.admit(&opened.session, &hub, stay, now)?;
+    sessions.describe(&entry, opened.claims.place, opened.issued_at);
+    Ok(entry)
 }
 
 /// The residency a session was placed under. One that the configuration no longer has binds nobody any more.

@@ -398,9 +398,12 @@ async fn seal(job: &Job<'_>, trace: &Trace, id: &[u8], body: &[u8]) -> Option<St
     };
     let authorization = job.arrival.head.fields.get(Known::Authorization);
     let (sealer, nonce) = (&job.snapshot.sealer, clock::nonce());
-    match sealer.seal(&claims, authorization, clock::unix_seconds(), nonce) {
+    let now = clock::unix_seconds();
+    match sealer.seal(&claims, authorization, now, nonce) {
         Ok(token) => {
-            job.edge.sessions.open(sealer.name(&nonce), hub.id, clock::since_start());
+            let sessions = &job.edge.sessions;
+            let entry = sessions.open(sealer.name(&nonce), hub.id, clock::since_start());
+            sessions.describe(&entry, claims.place, now);
             if let Some(init) = InitParams::to_store(params) {
                 keep_params(job, &token, init).await;
             }

@@ -207,9 +207,8 @@ impl<'a> Visit<'a> {
     /// Where it goes first; `None`: nowhere, its client is gone.
     async fn first(&mut self, client: &mut Client<'_, '_>) -> Option<Order> {
         let entry = &self.session.entry;
-        if entry.is_tended() {
-            return self.ask(entry, None, client).await;
-        }
+        // Looked after it may be for long, at rest, since it owes its client a notice: it must be able to leave all the same.
+        let tended = entry.is_tended();
         let lodging = Lodging::of(self.session, entry);
         let here = match self.kind {
             Kind::Answer { stay } => stay == Some(lodging.mark()),
@@ -217,16 +216,23 @@ impl<'a> Visit<'a> {
             _ => true,
         };
         if !here {
-            // It may have moved without our knowledge: what the client answers, or goes on with, must be from somewhere.
-            self.catch_up().await;
+            if !tended {
+                // It may have moved without our knowledge: what the client answers, or goes on with, must be from somewhere.
+                self.catch_up().await;
+            }
             return self.ask(entry, None, client).await;
         }
         let job = Job { lodging: Some(&lodging), ..*self.job };
         match route::choose(&job, Excluded::none(), 0) {
             Choice::Keep(hub) => {
                 let state = job.snapshot.table.hub(hub).map(|hub| hub.state);
-                if matches!(state, Some(HubState::Draining { .. })) && self.may_leave(entry) {
-                    self.tell(entry, |caller| Tell::Leave { caller, to: None });
+                let leaves = matches!(state, Some(HubState::Draining { .. })) || entry.is_wanted_away();
+                if leaves && self.may_leave(entry) {
+                    let to = entry.take_wish().flatten();
+                    self.tell(entry, |caller| Tell::Leave { caller, to });
+                    return self.ask(entry, None, client).await;
+                }
+                if tended {
                     return self.ask(entry, None, client).await;
                 }
                 Some(Order::Send(Arc::clone(entry)))
@@ -235,7 +241,7 @@ impl<'a> Visit<'a> {
         }
     }
 
-    /// Whether a session on a hub that drains may move before this request: nothing else of it is in flight.
+    /// Whether a session that shall leave its hub may move before this request: nothing else of it is in flight.
     fn may_leave(&self, entry: &Entry) -> bool {
         let alone = entry.in_flight() <= u32::from(self.busy.is_some());
         alone && !matches!(self.kind, Kind::Delete | Kind::Answer { .. } | Kind::Resume { .. })

@@ -3,8 +3,9 @@
 use super::{PinCount, seconds};
 use crate::clock;
 use crate::migrate::Care;
+use mcphub_routing::HubId;
 use mcphub_session::record::Stay;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -20,6 +21,10 @@ pub struct Entry {
     /// When its hub last answered it with success, in milliseconds of [`clock::since_start`]; 0: never that we saw.
     worked: AtomicU64,
     pub(super) in_flight: AtomicU32,
+    /// When it was opened, seconds since 1970; 0 where nobody has said.
+    opened: AtomicU32,
+    /// Where its client was at its placement: a number of [`super::places`].
+    place: AtomicU16,
     /// What is only needed while it has an open stream or is looked after; shared by all its entries.
     care: OnceLock<Arc<Care>>,
 }
@@ -32,6 +37,8 @@ impl Entry {
             last_used: AtomicU32::new(now),
             worked: AtomicU64::new(0),
             in_flight: AtomicU32::new(0),
+            opened: AtomicU32::new(0),
+            place: AtomicU16::new(0),
             care: OnceLock::new(),
         }
     }
@@ -40,6 +47,8 @@ impl Entry {
     pub(super) fn after(before: &Self, pins: Arc<PinCount>, stay: Stay, now: Duration) -> Self {
         let next = Self::new(pins, Some(stay), seconds(now));
         next.note_worked(now);
+        next.opened.store(before.opened.load(Ordering::Relaxed), Ordering::Relaxed);
+        next.place.store(before.place(), Ordering::Relaxed);
         let _ = next.care.set(Arc::clone(before.care()));
         next
     }
@@ -80,6 +89,48 @@ impl Entry {
         (millis > 0).then(|| Duration::from_millis(millis))
     }
 
+    pub(super) fn describe(&self, place: u16, opened_unix: u64) {
+        self.opened.store(u32::try_from(opened_unix).unwrap_or(u32::MAX), Ordering::Relaxed);
+        self.place.store(place, Ordering::Relaxed);
+    }
+
+    pub(super) fn place(&self) -> u16 {
+        self.place.load(Ordering::Relaxed)
+    }
+
+    /// When it was opened, in seconds since 1970, where somebody has said.
+    pub(super) fn opened(&self) -> Option<u64> {
+        match self.opened.load(Ordering::Relaxed) {
+            0 => None,
+            opened => Some(u64::from(opened)),
+        }
+    }
+
+    /// How long it has not been used.
+    pub(super) fn idle(&self, now: u32) -> u64 {
+        if self.in_flight() > 0 {
+            return 0;
+        }
+        u64::from(now.saturating_sub(self.last_used.load(Ordering::Relaxed)))
+    }
+
+    /// It shall leave its hub before it is used next; to this one if possible. Said again, the last word counts; once it
+    /// has moved, for whatever reason, nothing of this is left.
+    pub(crate) fn want_away(&self, to: Option<HubId>) {
+        self.care().want_away(self.stay_number(), to);
+    }
+
+    /// Whether it shall leave its hub.
+    #[must_use]
+    pub fn is_wanted_away(&self) -> bool {
+        self.care.get().is_some_and(|care| care.is_wanted_away(self.stay_number()))
+    }
+
+    /// Takes the wish that it leave, to see to it: `None` where there is none, or somebody else has taken it.
+    pub(crate) fn take_wish(&self) -> Option<Option<HubId>> {
+        self.care.get()?.take_wish(self.stay_number())
+    }
+
     /// Its streams, and who looks after it.
     pub(crate) fn care(&self) -> &Arc<Care> {
         self.care.get_or_init(Arc::default)
@@ -94,6 +145,11 @@ impl Entry {
     #[must_use]
     pub fn is_tended(&self) -> bool {
         self.care.get().is_some_and(|care| care.is_tended())
+    }
+
+    /// Whether it is on its way to another hub now.
+    pub(crate) fn is_moving(&self) -> bool {
+        self.care.get().is_some_and(|care| care.is_moving())
     }
 
     pub(super) fn is_idle(&self, now: u32, idle_age: Duration) -> bool {

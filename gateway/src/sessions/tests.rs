@@ -8,7 +8,7 @@ const AT_ONCE: Duration = Duration::ZERO;
 const THOROUGH: Duration = Duration::from_secs(3600);
 
 /// The `n`-th session. Their first random bytes differ, as those of real ones do.
-fn session(n: u64) -> SessionKey {
+pub(super) fn session(n: u64) -> SessionKey {
     let secret = SecretKey::from_bytes(std::array::from_fn(|at| at as u8)).expect("32 different bytes");
     let keys = KeyRing::new(&[secret]).expect("one key");
     let mut nonce = [0; 12];
@@ -17,7 +17,7 @@ fn session(n: u64) -> SessionKey {
     Sealer::new(keys, Bind::None, THOROUGH).name(&nonce)
 }
 
-fn hub(name: &str) -> HubId {
+pub(super) fn hub(name: &str) -> HubId {
     HubId::new(name).expect("a hub id")
 }
 
@@ -92,6 +92,25 @@ fn a_session_that_was_idle_for_too_long_is_over() {
     assert_eq!(sessions.touch(&session(1), "a", at(181), IDLE), Err(Over::Idle));
     assert_eq!(sessions.touch(&session(1), "a", at(181), THOROUGH), Err(Over::Ended), "for good");
     check(&sessions, "a", (0, 0));
+}
+
+#[test]
+fn where_sessions_are_shared_idle_ones_are_forgotten_and_not_ended() {
+    let sessions = Sessions::default();
+    sessions.share();
+    for n in 1..=2 {
+        sessions.open(session(n), &hub("a"), at(0));
+    }
+    assert_eq!(sessions.find(&session(1), at(61), IDLE).map(|found| found.is_some()), Ok(false));
+    assert_eq!(sessions.sweep(at(61), IDLE, THOROUGH), 1);
+    check(&sessions, "a", (0, 0));
+    for n in 1..=2 {
+        assert!(!sessions.is_over(&session(n)));
+        assert_eq!(sessions.touch(&session(n), "b", at(61), IDLE), Ok(()), "its client is back");
+    }
+    check(&sessions, "b", (2, 0));
+    sessions.end(&session(1));
+    assert_eq!(sessions.touch(&session(1), "b", at(62), IDLE), Err(Over::Ended), "an end is an end");
 }
 
 #[test]

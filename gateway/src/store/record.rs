@@ -57,6 +57,9 @@ pub struct FailoverRecord {
     pub requests_failed: u64,
     /// Requests that were answered by another hub instead, as far as counted.
     pub requests_moved: u64,
+    /// Sessions that have moved away from it since the first sign, as far as counted.
+    #[serde(default)]
+    pub sessions_moved: u64,
     /// When the hub was empty or its time was up, in milliseconds since 1970; `None` while it is going on.
     pub ended_unix_ms: Option<u64>,
     /// When the hub was back in service, in milliseconds since 1970.
@@ -182,6 +185,19 @@ mod tests {
         assert_eq!((read.wish.out, read.wish.weight, read.note), (Some(Leave::Now), None, None));
         assert!(WishRecord::from_row(b"{}").is_err());
         assert!(WishRecord::from_row(b"\xff").is_err());
+    }
+
+    /// What a gateway wrote that knew of no sessions that move.
+    #[test]
+    fn an_old_failover_is_one_that_moved_no_session() {
+        let row = br#"{"id":7,"at_unix_ms":1,"hub":"a","backup":null,"by":"operator","reason":"r",
+            "noticed_to_published_ms":0,"sessions_pinned":3,"requests_failed":0,"requests_moved":0,
+            "ended_unix_ms":null,"back_unix_ms":null,"expected_recovery_ms":null,"how":"drained",
+            "ended_because":null}"#;
+        let read = FailoverRecord::from_row(row).expect("it can be read");
+        assert_eq!((read.sessions_pinned, read.sessions_moved), (3, 0));
+        let now = FailoverRecord { sessions_moved: 2, ..read };
+        assert_eq!(FailoverRecord::from_row(&now.to_row()).expect("just written"), now);
     }
 
     #[test]

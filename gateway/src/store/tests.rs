@@ -30,6 +30,7 @@ fn failover(id: u64) -> FailoverRecord {
         sessions_pinned: 4,
         requests_failed: 5,
         requests_moved: 6,
+        sessions_moved: 0,
         ended_unix_ms: None,
         back_unix_ms: None,
         expected_recovery_ms: Some(30_000),

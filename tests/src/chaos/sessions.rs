@@ -1,4 +1,4 @@
-//! What do legacy sessions notice when their hub is drained?
+//! What do legacy sessions notice that call all the time when their hub is drained?
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -22,9 +22,13 @@ const TOLD: usize = 3;
 pub struct Life {
     /// The hub it began on.
     pub hub: String,
-    /// Calls answered by that hub.
+    /// The hub that answered last.
+    pub last: String,
+    /// Calls answered, by whichever hub.
     pub answered: u64,
-    /// Calls that failed, or were answered by another hub; and an end that was not accepted.
+    /// How many times another hub answered than the time before.
+    pub moves: u64,
+    /// Calls that failed, and an end that was not accepted.
     pub failed: u64,
     /// The first of them in words.
     pub told: Vec<String>,
@@ -58,21 +62,6 @@ impl Sessions {
         hubs
     }
 
-    /// Ends those of one hub in turn, with a pause after each, all but the last `leave`; what became of them.
-    pub async fn end_at(&mut self, hub: &str, leave: usize, pause: Duration) -> Vec<Life> {
-        let (mut here, elsewhere): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.running).into_iter().partition(|(at, ..)| at == hub);
-        self.running = elsewhere;
-        self.running.extend(here.split_off(here.len().saturating_sub(leave)));
-        let mut lives = Vec::new();
-        for (_, end, life) in here {
-            let _ = end.send(true);
-            lives.push(life.await.unwrap_or_default());
-            tokio::time::sleep(pause).await;
-        }
-        lives
-    }
-
     /// Ends all; what became of them.
     pub async fn finish(self) -> Vec<Life> {
         let mut lives = Vec::new();
@@ -84,14 +73,14 @@ impl Sessions {
     }
 }
 
-async fn whoami(client: &mut Legacy) -> anyhow::Result<String> {
+pub(super) async fn whoami(client: &mut Legacy) -> anyhow::Result<String> {
     let answer = client.tool("whoami", json!({})).await?;
     Ok(answer["hub"].as_str().context("whoami names a hub")?.to_owned())
 }
 
 /// Calls until it is told to end, and ends with a DELETE.
 async fn live(mut client: Legacy, hub: String, mut ended: watch::Receiver<bool>) -> Life {
-    let mut life = Life { hub, ..Life::default() };
+    let mut life = Life { last: hub.clone(), hub, ..Life::default() };
     let fail = |life: &mut Life, what: String| {
         life.failed += 1;
         if life.told.len() < TOLD {
@@ -100,8 +89,11 @@ async fn live(mut client: Legacy, hub: String, mut ended: watch::Receiver<bool>)
     };
     while !*ended.borrow() {
         match whoami(&mut client).await {
-            Ok(hub) if hub == life.hub => life.answered += 1,
-            Ok(hub) => fail(&mut life, format!("answered by {hub}")),
+            Ok(hub) => {
+                life.answered += 1;
+                life.moves += u64::from(hub != life.last);
+                life.last = hub;
+            }
             Err(error) => fail(&mut life, format!("{error:#}")),
         }
         let _ = tokio::time::timeout(EVERY, ended.changed()).await;

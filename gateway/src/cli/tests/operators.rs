@@ -111,6 +111,41 @@ fn an_order_is_sent_whole_and_its_answer_told() {
 }
 
 #[test]
+fn sessions_are_counted_in_a_table_and_moved_by_an_order() {
+    let counts = serde_json::json!({
+        "seen_since": "2026-07-28T10:00:00Z",
+        "by_hub": [{ "hub": "a", "sessions": 3, "busy": 1, "listening": 2, "moved": 0, "leaving": 1, "came": 0, "left": 4 }],
+        "by_place": [{ "place": "DE", "sessions": 2 }, { "place": null, "sessions": 1 }],
+        "by_age": [{ "under_ms": 60_000, "sessions": 0 }, { "under_ms": 600_000, "sessions": 3 },
+                   { "under_ms": null, "sessions": 0 }],
+        "by_idle": [{ "under_ms": 10_000, "sessions": 2 }, { "under_ms": null, "sessions": 1 }],
+        "since_start": { "opened": 9, "moved": 4, "followed": 0, "requests_refused": 1,
+                         "requests_refused_by_reason": { "no_hub": 1 }, "requests_lost": 2 },
+    });
+    let (address, gateway) = admin(answer("200 OK", &counts.to_string()));
+    let (said, status) = check(&["sessions", "--admin", &address.to_string()]);
+    let expected = "\
+        HUB  SESSIONS  BUSY  LISTENING  MOVED  LEAVING  CAME  LEFT\n\
+        a    3         1     2          0      1        0     4\n\
+        places: DE 2, unknown 1\nage: under 10 min 3\nidle: under 10 s 2, 10 s or more 1\n\
+        since the start: 9 opened, 4 moved, 0 followed; 1 request refused (no_hub 1), 2 lost\n\
+        sessions are counted that were seen since 2026-07-28T10:00:00Z\n";
+    assert_eq!((said.as_str(), status), (expected, 0));
+    assert!(gateway.join().expect("asked once").starts_with("GET /v1/sessions HTTP/1.1\r\n"));
+
+    let (address, gateway) = admin(answer("200 OK", r#"{"message":"of 3 sessions on a, 2 leave now"}"#));
+    let address = address.to_string();
+    let line = ["sessions", "move", "--from", "a", "--to", "b", "--most", "5", "--admin", &address];
+    assert_eq!(check(&line), ("of 3 sessions on a, 2 leave now\n".to_owned(), 0));
+    let asked = gateway.join().expect("asked once");
+    assert!(asked.starts_with("POST /v1/migrateUserSessions HTTP/1.1\r\n"), "{asked}");
+    assert!(asked.ends_with("{\"fromHubId\":\"a\",\"sessions\":5,\"toHubId\":\"b\"}"), "{asked}");
+    for line in [&["sessions", "move"][..], &["sessions", "move", "--from", "a", "--most", "0"]] {
+        assert_eq!(check(line).1, 2, "{line:?}");
+    }
+}
+
+#[test]
 fn a_refused_order_says_why_in_words_or_in_json() {
     for (flag, expected) in
         [(None, "mcphub-edge: there is no hub a\n"), (Some("--json"), "\"field\": \"hub\"")]
