@@ -15,7 +15,7 @@ mod kept;
 mod shelf;
 
 #[cfg(test)]
-mod conformance;
+pub(in crate::store) mod conformance;
 
 pub use shelf::{RECORDS_BYTES_MAX, RECORDS_MAX};
 
