@@ -23,7 +23,7 @@ fuzz_target!(|input: &[u8]| {
         let event = Event::parse(block);
         let _ = event.data.as_deref().map(|data| answer_of(data, &id));
         let mut copy = Vec::new();
-        copy_with_id(&mut copy, block, b"7");
+        copy_with_id(&mut copy, block, Some(b"7"));
         assert_eq!(events(&copy).count(), 1);
         let again = Event::parse(&copy);
         // An id with NUL is no id, but its line is one.

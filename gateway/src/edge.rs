@@ -7,9 +7,12 @@ use crate::observe::metrics::Metrics;
 use crate::proxy::budget::Budget;
 use crate::sessions::Sessions;
 use crate::snapshot::Snapshot;
+use crate::store::Records;
+use crate::tasks::Tasks;
 use mcphub_routing::Reader;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::Semaphore;
 
 /// Shared by all connections. Cheap to reach (one `Arc`), never locked on the way of a request.
 #[derive(Debug)]
@@ -26,6 +29,12 @@ pub struct Edge {
     pub access: AccessLog,
     /// The legacy sessions that were seen here.
     pub sessions: Arc<Sessions>,
+    /// What has become of sessions since their ids were handed out.
+    pub records: Records,
+    /// Which hubs hold which tasks.
+    pub tasks: Tasks,
+    /// Room for records that wait for their store.
+    pub(crate) owed: Arc<Semaphore>,
     /// The way to the control task.
     pub control: Handle,
     turn: AtomicU64,
@@ -40,7 +49,7 @@ impl Edge {
         lifecycle: Lifecycle,
         access: AccessLog,
         control: Handle,
-        sessions: Arc<Sessions>,
+        (sessions, records): (Arc<Sessions>, Records),
     ) -> Self {
         Self {
             snapshots,
@@ -49,6 +58,9 @@ impl Edge {
             budget: Budget::default(),
             access,
             sessions,
+            records,
+            tasks: Tasks::default(),
+            owed: crate::migrate::room(),
             control,
             turn: AtomicU64::new(0),
         }

@@ -15,6 +15,7 @@ pub mod handover;
 pub mod http;
 pub mod keys;
 pub mod listen;
+pub mod migrate;
 pub mod net;
 pub mod observe;
 pub mod probe;
@@ -23,6 +24,7 @@ mod run;
 pub mod sessions;
 pub mod snapshot;
 pub mod store;
+pub mod tasks;
 pub mod upstream;
 pub mod watch;
 

@@ -7,12 +7,13 @@ use crate::control::{self, Control, Parts, Unreadable};
 use crate::edge::Edge;
 use crate::handover::{self, ReadyGuard};
 use crate::listen::{Door, EdgeService, Role, socket};
+use crate::migrate;
 use crate::observe::access::AccessLog;
 use crate::observe::logging::{self, Format, LogQueue};
 use crate::observe::metrics::Metrics;
 use crate::sessions::Sessions;
 use crate::snapshot::Snapshot;
-use crate::store::Store;
+use crate::store::{Records, Store};
 use crate::watch::{Timing, Watch};
 use anyhow::Context as _;
 use async_trait::async_trait;
@@ -62,6 +63,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let sockets = Sockets::open(&loaded, inherited)?;
 
     let store = open_store(&loaded, &state)?;
+    let records = Records::embedded(&store);
     let (publisher, snapshots) = mcphub_routing::channel(first);
     let lifecycle = Lifecycle::default();
     let watch = Watch::start(loaded.files.iter().cloned(), Timing::default())
@@ -85,7 +87,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         lifecycle.clone(),
         AccessLog::new(lines),
         handle,
-        sessions,
+        (sessions, records),
     ));
 
     let conf = ServerConf { threads, work_stealing: true, ..ServerConf::default() };
@@ -104,6 +106,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     };
     server.add_service(ControlService {
         control: Some(control),
+        edge,
         lifecycle,
         started: Some((clients_ready, operators_ready)),
         predecessor: ready,
@@ -212,6 +215,7 @@ impl Sockets {
 /// The control task as a service of Pingora's server.
 struct ControlService {
     control: Option<Control>,
+    edge: Arc<Edge>,
     lifecycle: Lifecycle,
     started: Option<(oneshot::Receiver<()>, oneshot::Receiver<()>)>,
     predecessor: Option<ReadyGuard>,
@@ -236,6 +240,8 @@ impl Service for ControlService {
             }
         }
         let Some(control) = self.control.take() else { return };
+        tokio::spawn(migrate::notice::follow(Arc::clone(&self.edge)));
+        tokio::spawn(migrate::shepherd::watch(Arc::clone(&self.edge)));
         if let Err(error) = control.run(self.lifecycle.clone()).await {
             tracing::error!(%error, "the control task cannot run; configuration changes will not be seen");
         }

@@ -11,13 +11,18 @@
 //! Owns: the counts per hub, idle age, the memory of sessions that are over. Does not know: what is in a token, how
 //! old it is, what a hub says.
 
+mod entry;
+
+pub use entry::{Busy, Entry};
+
 use crate::clock;
 use mcphub_routing::HubId;
 use mcphub_session::SessionKey;
+use mcphub_session::record::Stay;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -50,6 +55,8 @@ pub struct Sessions {
 pub struct PinCount {
     sessions: AtomicU64,
     busy: AtomicU64,
+    streams: AtomicU64,
+    moved: AtomicU64,
 }
 
 impl PinCount {
@@ -64,6 +71,40 @@ impl PinCount {
     pub fn busy(&self) -> u64 {
         self.busy.load(Ordering::Relaxed)
     }
+
+    /// Open GET streams of its sessions.
+    #[must_use]
+    pub fn streams(&self) -> u64 {
+        self.streams.load(Ordering::Relaxed)
+    }
+
+    /// Sessions that have moved away from it since the start.
+    #[must_use]
+    pub fn moved(&self) -> u64 {
+        self.moved.load(Ordering::Relaxed)
+    }
+
+    /// A session has moved away from it.
+    pub fn moved_one(&self) {
+        self.moved.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts an open stream in for as long as the guard lives.
+    #[must_use]
+    pub fn stream(self: &Arc<Self>) -> OpenStream {
+        self.streams.fetch_add(1, Ordering::Relaxed);
+        OpenStream(Arc::clone(self))
+    }
+}
+
+/// A GET stream that stands open, counted with the hub that its session lives on.
+#[derive(Debug)]
+pub struct OpenStream(Arc<PinCount>);
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.0.streams.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Why a session cannot be used any more.
@@ -75,43 +116,6 @@ pub enum Over {
     /// It has been idle for longer than the configuration allows.
     #[error("the session has been idle for too long")]
     Idle,
-}
-
-/// A request in flight within a session. The session's idle time begins when the last of them is dropped.
-#[derive(Debug)]
-pub struct Busy(Arc<Entry>);
-
-impl Busy {
-    fn new(entry: &Arc<Entry>) -> Self {
-        if entry.in_flight.fetch_add(1, Ordering::Relaxed) == 0 {
-            entry.pins.busy.fetch_add(1, Ordering::Relaxed);
-        }
-        Self(Arc::clone(entry))
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.last_used.store(seconds(clock::since_start()), Ordering::Relaxed);
-        if self.0.in_flight.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.0.pins.busy.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Entry {
-    pins: Arc<PinCount>,
-    /// Whole seconds of [`clock::since_start`].
-    last_used: AtomicU32,
-    in_flight: AtomicU32,
-}
-
-impl Entry {
-    fn is_idle(&self, now: u32, idle_age: Duration) -> bool {
-        let idle = now.saturating_sub(self.last_used.load(Ordering::Relaxed));
-        u64::from(idle) > idle_age.as_secs() && self.in_flight.load(Ordering::Relaxed) == 0
-    }
 }
 
 /// A part of the sessions. On cache lines of its own: its lock is written to by everybody who reads.
@@ -190,7 +194,99 @@ impl Sessions {
     /// A session has been opened. `now` is a moment of [`clock::since_start`], here and below.
     pub fn open(&self, session: SessionKey, hub: &HubId, now: Duration) {
         let mut part = self.part_mut(&session);
-        self.insert(&mut part, session, self.pins_of(hub), seconds(now));
+        let entry = Entry::new(self.pins_of(hub), None, seconds(now));
+        self.insert(&mut part, session, entry).note_worked(now);
+    }
+
+    /// A session that has been seen before and is used now; `None`: it has not, see [`Self::admit`].
+    ///
+    /// # Errors
+    /// It is over.
+    pub fn find(
+        &self,
+        session: &SessionKey,
+        now: Duration,
+        idle_age: Duration,
+    ) -> Result<Option<Arc<Entry>>, Over> {
+        let now = seconds(now);
+        if let Some(entry) = self.shard(session).read().live.get(session)
+            && !entry.is_idle(now, idle_age)
+        {
+            entry.last_used.store(now, Ordering::Relaxed);
+            return Ok(Some(Arc::clone(entry)));
+        }
+        // Not known, or over: what follows happens once in a session's life.
+        let mut part = self.part_mut(session);
+        if part.over.contains(session) {
+            return Err(Over::Ended);
+        }
+        match part.live.get(session) {
+            Some(entry) if entry.is_idle(now, idle_age) => {
+                self.end_in(&mut part, session);
+                Err(Over::Idle)
+            }
+            found => Ok(found.cloned()),
+        }
+    }
+
+    /// A session that is seen for the first time, living on `hub`; in `stay` if that is not the stay of its token.
+    ///
+    /// # Errors
+    /// It is over.
+    pub fn admit(
+        &self,
+        session: &SessionKey,
+        hub: &str,
+        stay: Option<Stay>,
+        now: Duration,
+    ) -> Result<Arc<Entry>, Over> {
+        let pins = HubId::new(hub).map(|hub| self.pins_of(&hub)).unwrap_or_default();
+        let mut part = self.part_mut(session);
+        if part.over.contains(session) {
+            return Err(Over::Ended);
+        }
+        Ok(Arc::clone(self.insert(&mut part, *session, Entry::new(pins, stay, seconds(now)))))
+    }
+
+    /// A session lives in this stay from now on. An earlier stay than the one that is known changes nothing; nor does
+    /// one of a session that has not been seen here: its first request will ask.
+    pub fn moved(&self, session: &SessionKey, stay: &Stay, now: Duration) -> Option<Arc<Entry>> {
+        let pins = self.pins_of(&stay.hub);
+        let mut part = self.part_mut(session);
+        let before = part.live.get(session)?;
+        if before.stay() == Some(stay) || before.stay_number() > stay.number {
+            return Some(Arc::clone(before));
+        }
+        before.pins.sessions.fetch_sub(1, Ordering::Relaxed);
+        pins.sessions.fetch_add(1, Ordering::Relaxed);
+        let entry = Arc::new(Entry::after(before, pins, stay.clone(), now));
+        part.live.insert(*session, Arc::clone(&entry));
+        Some(entry)
+    }
+
+    /// A session as it is known here.
+    #[must_use]
+    pub fn known(&self, session: &SessionKey) -> Option<Arc<Entry>> {
+        self.shard(session).read().live.get(session).cloned()
+    }
+
+    /// Whether a session is known to be over.
+    #[must_use]
+    pub fn is_over(&self, session: &SessionKey) -> bool {
+        self.shard(session).read().over.contains(session)
+    }
+
+    /// The sessions that live on a hub, in no order. Looks at all there are: not on the way of a request.
+    #[must_use]
+    pub fn on(&self, hub: &HubId) -> Vec<(SessionKey, Arc<Entry>)> {
+        let pins = self.pins_of(hub);
+        let mut found = Vec::new();
+        for shard in &self.shards {
+            let part = shard.read();
+            let here = part.live.iter().filter(|(_, entry)| Arc::ptr_eq(&entry.pins, &pins));
+            found.extend(here.map(|(session, entry)| (*session, Arc::clone(entry))));
+        }
+        found
     }
 
     /// A request of a session has come; it is in flight until what is returned is dropped. A session that has not been
@@ -205,7 +301,7 @@ impl Sessions {
         now: Duration,
         idle_age: Duration,
     ) -> Result<Busy, Over> {
-        self.with_entry(session, hub, now, idle_age, Busy::new)
+        self.used(session, hub, now, idle_age).map(|entry| Busy::new(&entry))
     }
 
     /// A session was used, by what does not count as a request in flight.
@@ -219,7 +315,7 @@ impl Sessions {
         now: Duration,
         idle_age: Duration,
     ) -> Result<(), Over> {
-        self.with_entry(session, hub, now, idle_age, |_| ())
+        self.used(session, hub, now, idle_age).map(drop)
     }
 
     /// A session is over. It stays so.
@@ -258,54 +354,26 @@ impl Sessions {
         ended
     }
 
-    fn with_entry<T>(
+    fn used(
         &self,
         session: &SessionKey,
         hub: &str,
         now: Duration,
         idle_age: Duration,
-        using: impl Fn(&Arc<Entry>) -> T,
-    ) -> Result<T, Over> {
-        let now = seconds(now);
-        let used = |entry: &Arc<Entry>| {
-            entry.last_used.store(now, Ordering::Relaxed);
-            using(entry)
-        };
-        if let Some(entry) = self.shard(session).read().live.get(session)
-            && !entry.is_idle(now, idle_age)
-        {
-            return Ok(used(entry));
+    ) -> Result<Arc<Entry>, Over> {
+        match self.find(session, now, idle_age)? {
+            Some(entry) => Ok(entry),
+            None => self.admit(session, hub, None, now),
         }
-        // Not known, or over: what follows happens once in a session's life.
-        let pins = HubId::new(hub).map(|hub| self.pins_of(&hub)).unwrap_or_default();
-        let mut part = self.part_mut(session);
-        if part.over.contains(session) {
-            return Err(Over::Ended);
-        }
-        match part.live.get(session) {
-            Some(entry) if !entry.is_idle(now, idle_age) => return Ok(used(entry)),
-            Some(_) => {
-                self.end_in(&mut part, session);
-                return Err(Over::Idle);
-            }
-            None => {}
-        }
-        Ok(used(self.insert(&mut part, *session, pins, now)))
     }
 
-    fn insert<'p>(
-        &self,
-        part: &'p mut Part,
-        session: SessionKey,
-        pins: Arc<PinCount>,
-        now: u32,
-    ) -> &'p Arc<Entry> {
+    fn insert<'p>(&self, part: &'p mut Part, session: SessionKey, entry: Entry) -> &'p Arc<Entry> {
         if part.live.len() >= self.live_max {
             part.forget_oldest((self.live_max / FORGOTTEN_AT_ONCE).max(1));
         }
         part.live.entry(session).or_insert_with(|| {
-            pins.sessions.fetch_add(1, Ordering::Relaxed);
-            Arc::new(Entry { pins, last_used: AtomicU32::new(now), in_flight: AtomicU32::new(0) })
+            entry.pins.sessions.fetch_add(1, Ordering::Relaxed);
+            Arc::new(entry)
         })
     }
 

@@ -45,6 +45,11 @@ pub struct Args {
     /// other's rounds; without it every start draws its own.
     #[arg(long, value_name = "FILE")]
     pub state_key_file: Option<PathBuf>,
+
+    /// File to which the tool `act` appends a line each time it is executed, before it answers: what was really done
+    /// can so be counted after a kill, over all hubs that share the file. For tests only.
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
 }
 
 /// The eras a hub speaks.
@@ -72,6 +77,7 @@ impl Args {
             session_idle: 1_800,
             max_concurrent: 1_024,
             state_key_file: None,
+            journal: None,
         }
     }
 }

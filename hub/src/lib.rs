@@ -10,7 +10,7 @@
 //!
 //! **Does not know** the gateway, its routing, its session ids or its configuration. It reads no file but an
 //! optional key for the state of input rounds, and keeps nothing on disk: a restarted hub has forgotten everything,
-//! which is the point.
+//! which is the point. A journal is written where one is asked for, and never read.
 //!
 //! Paths: `/mcp` (the endpoint), `/metrics` (Prometheus), `GET /counters`, `POST /counters/touch`, and with
 //! `--fault-control` also `PUT` and `DELETE /fault`.
@@ -23,6 +23,7 @@ mod body;
 mod events;
 mod fault;
 mod front;
+mod journal;
 mod metrics;
 mod offer;
 mod plumbing;

@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::{
     args::Args,
     fault::{Cut, Fault, Injected},
+    journal::Journal,
 };
 
 /// Most distinct keys `act` and `put` remember, so that a test gone wild cannot eat the memory.
@@ -160,6 +161,7 @@ pub(crate) struct State {
     pub(crate) updates: broadcast::Sender<Arc<str>>,
     tick: AtomicU64,
     acts: Mutex<BTreeMap<String, u64>>,
+    journal: Option<Journal>,
     puts: Mutex<BTreeMap<String, u64>>,
     values: Mutex<BTreeMap<String, String>>,
     /// Spares the lock while nothing is wrong.
@@ -176,6 +178,7 @@ impl State {
             None => [Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat(),
         };
         let codec = RequestStateCodec::try_new(key).context("the state key cannot be used")?;
+        let journal = args.journal.as_deref().map(|path| Journal::open(path, &args.id)).transpose()?;
         Ok(Self {
             args,
             boot: Uuid::new_v4().simple().to_string(),
@@ -195,6 +198,7 @@ impl State {
             updates: broadcast::channel(CHANGES_KEPT).0,
             tick: AtomicU64::new(0),
             acts: Mutex::default(),
+            journal,
             puts: Mutex::default(),
             values: Mutex::default(),
             faulty: AtomicBool::new(false),
@@ -204,8 +208,15 @@ impl State {
     }
 
     /// Executes `act` once more for this key. `None` when there is no room for another key.
+    ///
+    /// With a journal, the line is in the file when this returns: a process that is killed afterwards has left its
+    /// trace, and one that is killed before has done nothing.
     pub(crate) fn act(&self, key: &str) -> Option<u64> {
-        count_one(&mut lock(&self.acts), key)
+        let times = count_one(&mut lock(&self.acts), key)?;
+        if let Some(journal) = &self.journal {
+            journal.write(key);
+        }
+        Some(times)
     }
 
     /// Stores a value. `None` when there is no room for another key.

@@ -29,9 +29,83 @@ pub fn is_hub_error(message: &[u8]) -> bool {
     serde_json::from_slice::<Answer>(message).is_ok_and(|answer| CODES.contains(&answer.error.code))
 }
 
+/// Whether this JSON-RPC message is a result.
+#[must_use]
+pub fn is_result(message: &[u8]) -> bool {
+    outcome(message) == Some(true)
+}
+
+/// Whether this JSON-RPC message is an error.
+#[must_use]
+pub fn is_error(message: &[u8]) -> bool {
+    outcome(message) == Some(false)
+}
+
+fn outcome(message: &[u8]) -> Option<bool> {
+    #[derive(serde::Deserialize)]
+    struct Answer<'a> {
+        #[serde(borrow)]
+        result: Option<&'a serde_json::value::RawValue>,
+        #[serde(borrow)]
+        error: Option<&'a serde_json::value::RawValue>,
+    }
+    let Answer { result, error } = serde_json::from_slice(message).ok()?;
+    match (result, error) {
+        (Some(_), None) => Some(true),
+        (None, Some(_)) => Some(false),
+        _ => None,
+    }
+}
+
+/// Whether the body of an answer of HTTP 400 says that the hub does not know the session, as servers do that do not
+/// answer 404: "No valid session ID provided", "Server not initialized". Ours names a session in every request of one, so
+/// the complaint is about that session.
+#[must_use]
+pub fn says_session_unknown(body: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Answer<'a> {
+        #[serde(borrow)]
+        error: Words<'a>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Words<'a> {
+        #[serde(borrow)]
+        message: std::borrow::Cow<'a, str>,
+    }
+    let Ok(Answer { error }) = serde_json::from_slice::<Answer<'_>>(body) else { return false };
+    let words = error.message.to_ascii_lowercase();
+    words.contains("session") || words.contains("not initialized")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn complaints_about_the_session_are_told_from_others() {
+        let check = |body: &str, expected: bool| {
+            assert_eq!(says_session_unknown(body.as_bytes()), expected, "{body}");
+        };
+        let error = |message: &str| {
+            format!(r#"{{"jsonrpc":"2.0","id":null,"error":{{"code":-32000,"message":"{message}"}}}}"#)
+        };
+        check(&error("Bad Request: No valid session ID provided"), true);
+        check(&error("Bad Request: Server not initialized"), true);
+        check(&error("Bad Request: unsupported protocol version"), false);
+        check("session", false);
+        check("", false);
+    }
+
+    #[test]
+    fn results_and_errors_are_told_apart() {
+        let check = |message: &str, expected: (bool, bool)| {
+            assert_eq!((is_result(message.as_bytes()), is_error(message.as_bytes())), expected, "{message}");
+        };
+        check(r#"{"id":1,"result":{"error":1}}"#, (true, false));
+        check(r#"{"id":1,"error":{"code":1}}"#, (false, true));
+        check(r#"{"id":1,"result":1,"error":2}"#, (false, false));
+        check("[]", (false, false));
+    }
 
     #[test]
     fn only_what_speaks_of_the_hub_counts() {

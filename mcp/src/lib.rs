@@ -17,6 +17,8 @@
 //! | [`methods`] | may it be repeated, and what is it called in a metric |
 //! | [`mod@relayed`] | what a hub calls its requests, and how to call them otherwise |
 //! | [`sse`] | where an event ends, what is in it, whether it is *the* answer |
+//! | [`mod@listen`] | modern: what a client listens to, and what it may have missed |
+//! | [`task_of`] | does a result hand out a task |
 //! | [`is_hub_error`] | does an answer speak of the hub rather than of the request |
 //! | [`reply`] | what the client is told when things go wrong |
 
@@ -24,6 +26,7 @@ pub mod envelope;
 pub mod era;
 pub mod headers;
 pub mod id;
+pub mod listen;
 pub mod methods;
 pub mod relayed;
 pub mod reply;
@@ -31,13 +34,16 @@ pub mod sse;
 
 mod hub_error;
 mod json;
+mod task;
 
 pub use envelope::{Envelope, EnvelopeError, Kind, peek};
 pub use era::{EraDecision, ProtocolVersion, era};
 pub use headers::{HeaderFlaw, ModernHeaders};
-pub use hub_error::is_hub_error;
+pub use hub_error::{is_error, is_hub_error, is_result, says_session_unknown};
 pub use id::{Id, RawId};
+pub use listen::Listen;
 pub use methods::{Class, Repeat};
 pub use relayed::{Named, Relayed, relayed};
 pub use reply::{Answer, Asked, Failure, Scope, answer};
 pub use sse::{Event, EventSplitter, EventTooLarge};
+pub use task::{Task, task_of};

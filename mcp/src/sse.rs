@@ -14,7 +14,7 @@ mod split;
 mod write;
 
 pub use split::{EventSplitter, EventTooLarge, Events, events};
-pub use write::{KEEP_ALIVE, copy_with_id, write_event, write_retry};
+pub use write::{KEEP_ALIVE, copy_with_id, replace_data, write_event, write_retry};
 
 /// One event's fields, borrowed from its bytes.
 ///

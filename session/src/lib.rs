@@ -30,7 +30,7 @@ mod upstream;
 pub use claims::{Claims, INIT_PARAMS_MAX, InitParams};
 pub use key::{KEYS_MAX, KeyError, KeyId, KeyRing, RingError, SecretKey};
 pub use mark::Mark;
-pub use principal::{Bind, Fingerprint, affinity};
+pub use principal::{Bind, Fingerprint, affinity, task_name};
 pub use progress::ProgressFilter;
 pub use record::{Found, Record, Revision};
 pub use store::{Change, Changes, Ending, SessionStore, StoreCondition, StoreError};

@@ -30,6 +30,12 @@ impl Mark {
         Self { stay: stay.number, tag: u32::from_be_bytes(tag) }
     }
 
+    /// The mark of no stay that a session can have.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { stay: u32::MAX, tag: 0 }
+    }
+
     /// Reads what `Display` wrote, and nothing else.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (number, tag) = text.split_once('-')?;

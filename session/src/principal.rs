@@ -102,6 +102,20 @@ pub fn affinity(bind: Bind, authorization: Option<&[u8]>) -> Option<u64> {
     Some(u64::from_be_bytes(bytes))
 }
 
+/// A name for a task of one caller: another caller's task of the same id has another name. Anonymous callers are one and
+/// the same here; what keeps their tasks apart is that hubs make ids that cannot be guessed.
+#[must_use]
+pub fn task_name(bind: Bind, authorization: Option<&[u8]>, task: &str) -> [u8; 16] {
+    let mut hash = digest::Context::new(&digest::SHA256);
+    hash.update(&(task.len() as u64).to_be_bytes());
+    hash.update(task.as_bytes());
+    Caller::read(bind, authorization).feed(|part| hash.update(part));
+    let digest = hash.finish();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest.as_ref()[..16]);
+    bytes
+}
+
 /// Who calls, as far as the header says.
 enum Caller<'a> {
     Anonymous,
@@ -229,6 +243,19 @@ mod tests {
         check(Bind::Subject, Some("Bearer abc"), None, false);
         check(Bind::Subject, Some(" "), None, true);
         check(Bind::Subject, None, None, true);
+    }
+
+    #[test]
+    fn tasks_of_two_callers_do_not_meet() {
+        let name = |authorization: Option<&str>, task| {
+            task_name(Bind::Subject, authorization.map(str::as_bytes), task)
+        };
+        let refreshed = |signature| jwt(r#"{"iss":"a","sub":"u"}"#, signature);
+        assert_eq!(name(Some(&refreshed("x")), "t"), name(Some(&refreshed("y")), "t"));
+        assert_eq!(name(None, "t"), name(None, "t"));
+        let others =
+            [name(Some("Bearer a"), "t"), name(Some("Bearer b"), "t"), name(None, "t"), name(None, "u")];
+        assert!((1..others.len()).all(|n| !others[n..].contains(&others[n - 1])));
     }
 
     #[test]

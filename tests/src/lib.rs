@@ -3,7 +3,8 @@
 //! **Owns** the rig of the end-to-end tests: processes of the real binary ([`Hub`], [`Gateway`]) with their
 //! configuration ([`Config`]), ports, signals and logs; clients that speak MCP in both eras ([`mcp`]) or plain
 //! bytes ([`raw_http`]); an operator ([`admin`]); the public conformance suite ([`conformance`]) and a relay to prove
-//! that a test can fail ([`relay`]), and a wide-area network in a box ([`wan`]). Everything started here dies with the
+//! that a test can fail ([`relay`]), a wide-area network in a box ([`wan`]), and crowds of sessions whose hubs are killed
+//! ([`outlive`]). Everything started here dies with the
 //! value that holds it.
 //!
 //! **Does not know** what is right: every judgement stands in the tests under `tests/tests`.
@@ -28,6 +29,7 @@ pub mod chaos;
 pub mod conformance;
 pub mod load;
 pub mod mcp;
+pub mod outlive;
 pub mod raw_cases;
 pub mod raw_edge;
 pub mod raw_h2;

@@ -21,6 +21,9 @@ section! {
         /// Longest time a draining hub keeps its sessions; what is left then moves.
         drain_deadline: At<Duration> =
             default(Duration::from_secs(60)).within(Duration::ZERO, Duration::from_secs(86_400)),
+        /// Sessions a second that are led away from a hub that drains while their clients listen and ask nothing. The
+        /// others move when they are used next.
+        moves_per_second: At<u32> = default(200).within(1, 100_000),
         /// Time over which a hub that came back regains its full weight.
         slow_start: At<Duration> =
             default(Duration::from_secs(30)).within(Duration::ZERO, Duration::from_secs(3_600)),
@@ -61,6 +64,7 @@ pub(super) fn lower(raw: &RawFailover, hubs: usize, site: &Site<'_>) -> Failover
         min_serving_hubs: floor.value,
         max_out: raw.max_out.value,
         drain_deadline: raw.drain_deadline.value,
+        moves_per_second: raw.moves_per_second.value,
         slow_start: raw.slow_start.value,
         dwell: raw.dwell.value,
         ejection: raw.ejection.value,

@@ -82,6 +82,8 @@ pub struct FailoverSettings {
     pub max_out: Share,
     /// Longest time a draining hub keeps its sessions.
     pub drain_deadline: Duration,
+    /// Sessions a second that are led away from a hub that drains.
+    pub moves_per_second: u32,
     /// Time over which a hub that came back regains its full weight.
     pub slow_start: Duration,
     /// Shortest stay of a hub in any state, unless it answers nothing or an operator asks.

@@ -183,7 +183,14 @@ impl Fleet {
 
     /// What the last failing probe of a hub met; `None` when one passes.
     pub(super) fn note_probe(&mut self, hub: &HubId, outcome: Outcome, why: Option<String>) {
+        let boot = self.schedule.ledger(hub).map(mcphub_health::ProbeLedger::boot);
         if let Some(watched) = self.watched.get_mut(hub) {
+            if let Some(boot) = boot {
+                watched.upstream.note_boot(boot);
+            }
+            if outcome.is_failure() {
+                watched.upstream.note_failed(crate::clock::since_start());
+            }
             watched.probe_error =
                 outcome.is_failure().then(|| why.unwrap_or_else(|| outcome.as_str().to_owned()));
         }
@@ -224,7 +231,8 @@ impl Fleet {
             }
             self.journal.watch(hub, &evidence, &watched.upstream, now);
             self.inputs.evidence.insert(hub.clone(), evidence);
-            let pins = watched.pins.sessions();
+            // A drain waits for modern clients' streams too.
+            let pins = watched.pins.sessions() + u64::from(watched.upstream.listening());
             if counted || pins > 0 {
                 self.inputs.pins.insert(hub.clone(), pins);
             } else {

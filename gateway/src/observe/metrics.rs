@@ -4,6 +4,7 @@
 //! request waits.
 
 use super::control::ControlMetrics;
+use super::moves::MoveMetrics;
 use mcphub_health::Outcome;
 use mcphub_routing::Era;
 use prometheus::{
@@ -97,6 +98,8 @@ pub struct Metrics {
     registry: Registry,
     /// Those of the control loop.
     pub control: ControlMetrics,
+    /// Those of sessions that move.
+    pub moves: MoveMetrics,
     /// By era (legacy, modern) and class of status (1xx to 5xx).
     requests: [[IntCounter; 5]; 2],
     hub_outcomes: IntCounterVec,
@@ -156,6 +159,7 @@ impl Metrics {
         registry.register(Box::new(hub_duration.clone()))?;
         Ok(Self {
             control: ControlMetrics::new(&registry)?,
+            moves: MoveMetrics::new(&registry)?,
             requests: [by_class("legacy"), by_class("modern")],
             hub_outcomes: make.counters(
                 "mcphub_hub_outcomes_total",

@@ -31,8 +31,8 @@
 //! | 400, 404, 422 as text | `Ok` | legacy |
 //! | other 4xx | `Ok`, and the reason is told | nothing |
 
-use super::hear::Heard;
-use super::letters::ID;
+use crate::upstream::hear::Heard;
+use crate::upstream::hear::ID;
 use mcphub_health::Outcome;
 use mcphub_mcp::{ProtocolVersion, RawId};
 use serde::Deserialize;

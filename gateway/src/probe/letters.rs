@@ -1,13 +1,12 @@
 //! What is asked, ready to be written: head and body in one piece.
 
+use crate::upstream::hear::ID;
 use mcphub_conf::settings::{Canary, HubUrl};
 use mcphub_http1::write;
 use mcphub_mcp::ProtocolVersion;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-/// The id of every request of ours. Each has its connection to itself, so none can be taken for another.
-pub(super) const ID: &str = "1";
 /// A session that no hub has. A hub that is well refuses it, and nothing is left behind. A request without any session
 /// would not do: some servers open one before they look at what is asked, and older ones keep it.
 const NO_SESSION: &[u8] = b"mcphub-edge-probe-of-no-session";

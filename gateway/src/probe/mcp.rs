@@ -1,9 +1,9 @@
 //! The MCP probe: which questions, in which order, and what is remembered between two probes.
 
 use super::Finding;
-use super::hear::{self, Heard};
 use super::judge::{self, Page, Verdict};
 use super::letters::Letters;
+use crate::upstream::hear::{self, Heard};
 use crate::upstream::{Hangup, Link, Reach};
 use mcphub_conf::settings::{HealthSettings, HubSettings};
 use mcphub_health::{BootId, Outcome};

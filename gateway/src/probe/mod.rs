@@ -12,7 +12,6 @@
 
 mod checks;
 mod exposition;
-mod hear;
 mod judge;
 mod letters;
 mod mcp;

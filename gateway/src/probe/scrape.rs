@@ -1,7 +1,8 @@
 //! What does a hub say of its own load?
 
 use super::exposition::sums;
-use super::{hear, hung_up, letters, no_connection};
+use super::{hung_up, letters, no_connection};
+use crate::upstream::hear;
 use crate::upstream::{Link, Reach, TrustError};
 use mcphub_conf::settings::{HubMetrics, HubSettings, HubUrl, MetricsSettings};
 use mcphub_health::{BootId, Exported};

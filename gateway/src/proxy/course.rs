@@ -1,21 +1,24 @@
-//! Where does a request go when a hub could not have it?
+//! Where does a request go that belongs to no session when a hub could not have it? ([`super::visit`] is about those
+//! that do.)
 //!
 //! When may a request be sent again?
 //!
 //! - It never reached a hub (no connection): always, to the next one. The first such move is free, others fall under the
 //!   retry budget.
-//! - It was written, and the connection ended before a byte of the answer: only if its method is safe to repeat. Over
+//! - It was written, and the connection ended before a byte of the answer: only if it is safe to repeat: by its method,
+//!   or by what the hub says of the tool, where the operator trusts that. Over
 //!   a connection that had been idle, the hub most likely closed it at that moment, so the same hub is asked once more.
-//! - Its hub answered with a 5xx: if its method is safe to repeat, and it belongs to no session, another hub is asked,
-//!   within the retry budget.
+//! - Its hub answered with a 5xx: if it is safe to repeat, another hub is asked, within the retry budget.
 //! - Otherwise never: the client is told in words that the outcome is unknown.
 
 use super::budget::Counted;
 use super::exchange::Job;
 use super::parse::Message;
 use super::route;
+use crate::upstream::Upstream;
 use mcphub_mcp::Failure;
-use mcphub_routing::{Choice, Excluded, HubIndex};
+use mcphub_routing::{Choice, Excluded, HubId, HubIndex};
+use mcphub_session::migration::is_safe;
 
 /// Where one attempt ended.
 #[derive(Clone, Copy)]
@@ -63,21 +66,24 @@ impl<'a> Course<'a> {
 
     /// The next hub, and whether only a fresh connection to it will do; or why there is none.
     pub(super) fn choose(&mut self, job: &Job<'_>) -> Result<(HubIndex, bool), Failure<'static>> {
+        let gone = |hub: &HubId| job.snapshot.table.find(hub.as_str()).is_none();
+        if job.context.task.as_ref().is_some_and(gone) {
+            return Err(Failure::HubUnreachable);
+        }
         let fresh = self.again.is_some();
         let choice =
             self.again.take().map_or_else(|| route::choose(job, self.excluded, self.turn), Choice::Keep);
         let hub = match choice {
             Choice::Keep(hub) | Choice::Place(hub) => hub,
-            // The hub that holds the session cannot have it, and what it holds is not to be had from another.
-            Choice::Move { .. } => return Err(Failure::HubUnreachable),
+            // Only a task is pinned here, and nobody else has it.
+            Choice::Move { .. } => return Err(self.failure.take().unwrap_or(Failure::HubUnreachable)),
             Choice::Refuse(refusal) => {
                 tracing::debug!(%refusal, "no hub for a request");
                 let failure = route::failure_of(refusal, &job.snapshot.table);
                 return Err(self.failure.take().unwrap_or(failure));
             }
         };
-        let elsewhere = job.context.session.as_ref().is_some_and(|session| session.hub != Some(hub));
-        if elsewhere { Err(Failure::HubUnreachable) } else { Ok((hub, fresh)) }
+        Ok((hub, fresh))
     }
 
     /// Goes on after this hub, unless there is something against it: then with this answer.
@@ -128,31 +134,43 @@ impl<'a> Course<'a> {
 
 impl Job<'_> {
     /// Where it goes after an attempt; `None`: it has its answer.
-    pub(super) fn next(&self, ended: Attempt, fresh: bool) -> Option<Next> {
+    pub(super) fn next(&self, ended: Attempt, hub: HubIndex, fresh: bool) -> Option<Next> {
         let elsewhere = |failure, instead| Next::Elsewhere { failure, instead };
+        let upstream = self.snapshot.upstreams.get(hub.get());
+        let repeatable = upstream.is_some_and(|upstream| self.is_repeatable(upstream));
+        let other = repeatable && !self.is_bound();
         Some(match ended {
             Attempt::Done => return None,
+            Attempt::Unreached if self.is_bound() => Next::Nowhere(Failure::HubUnreachable),
             Attempt::Unreached => elsewhere(Failure::HubUnreachable, true),
-            Attempt::Lost { stale: true } if self.is_repeatable() && !fresh => Next::Again,
-            Attempt::Lost { .. } if self.may_go_elsewhere() => elsewhere(Failure::HubBroke, true),
+            Attempt::Lost { stale: true } if repeatable && !fresh => Next::Again,
+            Attempt::Lost { .. } if other => elsewhere(Failure::HubBroke, true),
             Attempt::Lost { .. } => Next::Nowhere(Failure::HubBroke),
-            Attempt::GivenUp if self.may_go_elsewhere() => elsewhere(Failure::HubTimeout, true),
+            Attempt::GivenUp if other => elsewhere(Failure::HubTimeout, true),
             Attempt::GivenUp => Next::Nowhere(Failure::HubTimeout),
             Attempt::Refused { status } => elsewhere(Failure::HubError { status }, false),
         })
     }
 
     /// Whether another hub may be asked though this one has been.
-    pub(super) fn may_go_elsewhere(&self) -> bool {
-        self.is_repeatable() && self.context.session.is_none()
+    pub(super) fn may_go_elsewhere(&self, from: &Upstream) -> bool {
+        self.is_repeatable(from) && !self.is_bound()
     }
 
-    /// Whether it may be sent twice.
-    pub(super) fn is_repeatable(&self) -> bool {
-        match self.message {
+    /// Whether one hub alone can have it: that of its session, or of the task it is about.
+    fn is_bound(&self) -> bool {
+        self.context.session.is_some() || self.context.task.is_some()
+    }
+
+    /// Whether it may be sent twice after this hub has had it: that hub's word on its tools counts, if the operator says
+    /// so.
+    pub(super) fn is_repeatable(&self, had: &Upstream) -> bool {
+        let trusted = self.snapshot.settings.routing.trust_tool_annotations;
+        match (self.message, self.message.tool()) {
             // Opening a stream or asking for a document changes nothing; ending a session twice ends it once.
-            Message::Bodyless => true,
-            message => message.is_safe(),
+            (Message::Bodyless, _) => true,
+            (message, Some(tool)) if trusted => is_safe(message.class(), had.marks_of(tool), trusted),
+            (message, _) => message.is_safe(),
         }
     }
 }

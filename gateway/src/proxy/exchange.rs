@@ -4,8 +4,10 @@ use super::admission::Admitted;
 use super::course::{Attempt, Course};
 use super::gather::Context;
 use super::parse::Message;
+use super::streams::Stream;
+use super::visit::{self, Lodging};
 use super::wait::{self, Instead};
-use super::{Arrival, Trace, forward, relay, reply};
+use super::{Arrival, Trace, forward, listen, relay, reply};
 use crate::clock;
 use crate::control::lifecycle::PhaseWatch;
 use crate::edge::Edge;
@@ -17,7 +19,7 @@ use bytes::Bytes;
 use mcphub_health::Outcome;
 use mcphub_http1::{Method, ResponseHead};
 use mcphub_mcp::reply::Fault;
-use mcphub_mcp::{Asked, Failure};
+use mcphub_mcp::{Asked, Class, Failure};
 use mcphub_routing::{Era, HubIndex};
 use std::io;
 use std::sync::Arc;
@@ -28,6 +30,7 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// One request, read and understood, and all that forwarding it needs.
+#[derive(Clone, Copy)]
 pub(super) struct Job<'a> {
     pub(super) edge: &'a Arc<Edge>,
     pub(super) snapshot: &'a Arc<Snapshot>,
@@ -36,6 +39,8 @@ pub(super) struct Job<'a> {
     pub(super) message: &'a Message<'a>,
     pub(super) context: &'a Context<'a>,
     pub(super) body: &'a Bytes,
+    /// Within a session: where it goes now.
+    pub(super) lodging: Option<&'a Lodging<'a>>,
 }
 
 /// The client's side of an exchange.
@@ -46,10 +51,15 @@ pub(super) struct Client<'a, 'd> {
     pub(super) trace: &'a mut Trace,
     /// Whether we are stopping.
     pub(super) phase: &'a mut PhaseWatch,
+    /// The event stream that has begun for the client, while no hub's answer is being passed on in it.
+    pub(super) stream: Option<Box<Stream>>,
 }
 
 /// Forwards the request until it is answered.
 pub(super) async fn run(job: &Job<'_>, client: &mut Client<'_, '_>) {
+    if let Some(session) = &job.context.session {
+        return visit::run(job, session, client).await;
+    }
     let mut course = Course::new(job.edge.turn());
     loop {
         let (hub, fresh) = match course.choose(job) {
@@ -59,7 +69,7 @@ pub(super) async fn run(job: &Job<'_>, client: &mut Client<'_, '_>) {
         client.trace.hub = Some(hub);
         client.trace.attempts += 1;
         let ended = attempt(job, (hub, fresh), &course, client).await;
-        let denied = match job.next(ended, fresh) {
+        let denied = match job.next(ended, hub, fresh) {
             None => return,
             Some(next) => course.go_on(job, hub, next, client.trace.attempts),
         };
@@ -74,11 +84,15 @@ impl Job<'_> {
     /// Answers a failure in the shape that fits this request.
     pub(super) async fn fail(&self, client: &mut Client<'_, '_>, failure: &Failure<'_>) {
         client.trace.refused(failure);
-        // A session whose hub may not be asked any more fails of that hub too.
-        let pinned = || self.context.session.as_ref().and_then(|session| session.hub);
-        let hub = client.trace.hub.or_else(pinned).filter(|_| failure.fault() == Fault::Fleet);
-        if let Some(upstream) = hub.and_then(|hub| self.snapshot.upstreams.get(hub.get())) {
+        let hub = client.trace.hub.filter(|_| failure.fault() == Fault::Fleet);
+        let upstream = self.lodging.and_then(|lodging| lodging.upstream(self.snapshot));
+        let upstream = upstream.filter(|_| failure.fault() == Fault::Fleet);
+        if let Some(upstream) = upstream.or_else(|| self.snapshot.upstreams.get(hub?.get())) {
             upstream.failed_one();
+        }
+        if let Some(stream) = client.stream.take() {
+            let _ = stream.close(self, failure, true, client.down).await;
+            return;
         }
         let answer = self.with_asked(|asked| mcphub_mcp::answer(failure, self.context.scope, asked));
         reply::send(client.down, client.trace, &answer).await;
@@ -87,6 +101,12 @@ impl Job<'_> {
     /// Hands out whose answer a failure is.
     pub(super) fn with_asked<T>(&self, use_asked: impl FnOnce(Asked<'_>) -> T) -> T {
         self.message.with_asked(self.body, self.snapshot.settings.limits.json_depth, use_asked)
+    }
+
+    /// Whether it may be sent again after its answer has begun.
+    pub(super) fn may_be_sent_again(&self) -> bool {
+        let safe = self.message.is_safe() || self.arrival.head.method != Method::Post;
+        self.lodging.is_some() && (safe || self.message.class() == Class::ToolCall)
     }
 
     /// Whether a client that leaves has thereby cancelled: always in the modern era, and where nobody else could
@@ -103,6 +123,38 @@ async fn attempt(
     client: &mut Client<'_, '_>,
 ) -> Attempt {
     let Some(upstream) = job.snapshot.upstreams.get(hub.get()) else { return Attempt::Unreached };
+    match reach(job, upstream, fresh, client).await {
+        Ok(arrived)
+            if arrived.answer.head.status >= 500
+                && job.may_go_elsewhere(upstream)
+                && course.has_more(job, hub) =>
+        {
+            count(job, upstream, client.trace, HubOutcome::ServerError);
+            Attempt::Refused { status: arrived.answer.head.status }
+        }
+        Ok(arrived) => {
+            if let Some(request) = listen::continues(job, &arrived) {
+                // On the heap: it is larger than all the rest, and most requests are none of these.
+                Box::pin(listen::run(job, arrived, request, client)).await;
+                return Attempt::Done;
+            }
+            relay::relay(job, arrived, client).await;
+            Attempt::Done
+        }
+        Err(ended) => ended,
+    }
+}
+
+/// Sends the request to a hub, and waits until its answer begins.
+///
+/// # Errors
+/// How it ended instead; [`Attempt::Done`] if the client has been answered, or is gone.
+pub(super) async fn reach<'u>(
+    job: &Job<'_>,
+    upstream: &'u Arc<Upstream>,
+    fresh: bool,
+    client: &mut Client<'_, '_>,
+) -> Result<relay::Arrived<'u>, Attempt> {
     let settings = &job.snapshot.settings;
     let guard = upstream.enter();
     let idle = if fresh { None } else { upstream.idle(job.arrival.at) };
@@ -113,7 +165,7 @@ async fn attempt(
             Err(error) => {
                 tracing::debug!(hub = %upstream.url, %error, "no connection");
                 count(job, upstream, client.trace, HubOutcome::Unreachable);
-                return Attempt::Unreached;
+                return Err(Attempt::Unreached);
             }
         },
     };
@@ -123,18 +175,12 @@ async fn attempt(
     let written = link.wire.write(&[&head, job.body], settings.limits.write_deadline).await;
     if let Err(error) = written {
         // Some of it may have arrived, and a hub may act on what it has.
-        return lost(job, upstream, client.trace, link.reused, &error);
+        return Err(lost(job, upstream, client.trace, link.reused, &error));
     }
-    match wait::for_head(job, upstream, &mut link, sent, client).await {
-        Ok(head) if head.status >= 500 && job.may_go_elsewhere() && course.has_more(job, hub) => {
-            count(job, upstream, client.trace, HubOutcome::ServerError);
-            Attempt::Refused { status: head.status }
-        }
+    Err(match wait::for_head(job, upstream, &mut link, sent, client).await {
         Ok(head) => {
             client.trace.answered_at = Some(clock::instant());
-            let arrived = relay::Arrived { upstream, guard, answer: Answer::new(head, link) };
-            relay::relay(job, arrived, client).await;
-            Attempt::Done
+            return Ok(relay::Arrived { upstream, guard, answer: Answer::new(head, link) });
         }
         Err(Instead::Hangup(Hangup::Lost(error))) => {
             lost(job, upstream, client.trace, link.reused && link.is_untouched(), &error)
@@ -161,7 +207,7 @@ async fn attempt(
             job.fail(client, &Failure::ShuttingDown).await;
             Attempt::Done
         }
-        Err(Instead::GivenUp) if link.is_untouched() => {
+        Err(Instead::GivenUp) if link.is_untouched() || job.lodging.is_some() => {
             tracing::debug!(hub = %upstream.url, "the hub was given up");
             count(job, upstream, client.trace, HubOutcome::Timeout);
             Attempt::GivenUp
@@ -171,7 +217,7 @@ async fn attempt(
             job.fail(client, &Failure::HubBroke).await;
             Attempt::Done
         }
-    }
+    })
 }
 
 async fn connect(job: &Job<'_>, upstream: &Upstream, trace: &mut Trace) -> io::Result<Link> {
@@ -190,7 +236,7 @@ async fn connect(job: &Job<'_>, upstream: &Upstream, trace: &mut Trace) -> io::R
 
 fn lost(job: &Job<'_>, upstream: &Upstream, trace: &mut Trace, stale: bool, error: &io::Error) -> Attempt {
     tracing::debug!(hub = %upstream.url, %error, stale, "the hub went away");
-    if stale && job.is_repeatable() {
+    if stale && job.is_repeatable(upstream) {
         // Hubs may close what is idle. The second try, over a fresh connection, tells what to think of it.
         tally(upstream, trace, HubOutcome::Broken);
         suspect(job, upstream);

@@ -5,6 +5,7 @@
 
 use super::admission::Endpoint;
 use super::exchange::Job;
+use crate::migrate::Caller;
 use crate::upstream::Upstream;
 use mcphub_http1::{Known, Method, write};
 
@@ -46,11 +47,16 @@ pub(super) fn head(job: &Job<'_>, upstream: &Upstream) -> Vec<u8> {
             ) => {}
             // Where a proxy we trust says who the client is, hubs may hear it; a client does not say so itself.
             Some(Known::RealIp | Known::TrueClientIp) if !job.arrival.peer.is_trusted() => {}
+            // Within a session, event ids are ours.
+            Some(Known::LastEventId) if job.lodging.is_some() => {}
             _ => write::field(&mut out, name, value),
         }
     }
-    if let Some(session) = &job.context.session {
-        write::field(&mut out, b"mcp-session-id", session.claims.upstream.as_str().as_bytes());
+    if let Some(lodging) = job.lodging {
+        write::field(&mut out, b"mcp-session-id", lodging.upstream_id.as_str().as_bytes());
+        if let Some(event) = lodging.resumes {
+            write::field(&mut out, b"last-event-id", event);
+        }
     }
     journey(job, &mut out);
     if head.method == Method::Post {
@@ -60,6 +66,36 @@ pub(super) fn head(job: &Job<'_>, upstream: &Upstream) -> Vec<u8> {
     }
     out.extend_from_slice(b"\r\n");
     out
+}
+
+/// In whose name a hub is asked something of our own on behalf of the request's session: what the client said of itself,
+/// and nothing that belongs to this one request.
+pub(super) fn caller(job: &Job<'_>) -> Caller {
+    let mut lines = Vec::with_capacity(512);
+    for (name, value, known) in job.arrival.head.fields.end_to_end() {
+        match known {
+            Some(
+                Known::Host
+                | Known::SessionId
+                | Known::Expect
+                | Known::Forwarded
+                | Known::ForwardedFor
+                | Known::ForwardedHost
+                | Known::ForwardedProto
+                | Known::ContentType
+                | Known::Accept
+                | Known::ProtocolVersion
+                | Known::McpMethod
+                | Known::McpName
+                | Known::LastEventId
+                | Known::Traceparent,
+            ) => {}
+            Some(Known::RealIp | Known::TrueClientIp) if !job.arrival.peer.is_trusted() => {}
+            _ => write::field(&mut lines, name, value),
+        }
+    }
+    journey(job, &mut lines);
+    Caller { lines: lines.into(), client: job.context.client }
 }
 
 /// Where the request has come from.

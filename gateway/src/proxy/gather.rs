@@ -4,13 +4,17 @@ use super::admission::Admitted;
 use super::parse::Message;
 use super::{Arrival, Site};
 use crate::clock;
-use crate::sessions::{Busy, Over};
+use crate::edge::Edge;
+use crate::sessions::{Entry, Over};
 use crate::snapshot::Snapshot;
-use mcphub_http1::{Known, Method};
+use mcphub_http1::Known;
 use mcphub_mcp::{Failure, Scope};
-use mcphub_routing::{Era, HubIndex, PlaceIndex, Residency, ResidencyIndex};
-use mcphub_session::{Claims, Opened, SessionKey};
+use mcphub_routing::{Era, HubId, PlaceIndex, Residency, ResidencyIndex};
+use mcphub_session::record::Life;
+use mcphub_session::{Claims, Opened, SessionStore as _};
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// What a choice is made from, and what an answer must respect.
 #[derive(Debug)]
@@ -27,26 +31,24 @@ pub(super) struct Context<'b> {
     pub(super) key: Option<u64>,
     /// Under which residency it may be placed.
     pub(super) residency: Residency,
+    /// The hub that holds the task it is about.
+    pub(super) task: Option<HubId>,
 }
 
 /// A legacy session.
 #[derive(Debug)]
 pub(super) struct Session<'b> {
-    /// What was sealed into its id.
-    pub(super) claims: Claims<'b>,
-    /// Its short name.
-    pub(super) key: SessionKey,
-    /// Its hub, unless that has left the configuration.
-    pub(super) hub: Option<HubIndex>,
-    /// Counts the request in; an open GET stream does not count.
-    _busy: Option<Busy>,
+    /// What was sealed into its id, and for whom.
+    pub(super) opened: Opened<'b>,
+    /// Where it lives.
+    pub(super) entry: Arc<Entry>,
 }
 
 /// Gathers it.
 ///
 /// # Errors
 /// The session cannot be used.
-pub(super) fn gather<'b>(
+pub(super) async fn gather<'b>(
     site: &Site<'_>,
     arrival: &Arrival<'_>,
     admitted: &Admitted<'_>,
@@ -64,13 +66,13 @@ pub(super) fn gather<'b>(
     let session = match token {
         // A client that starts over must not be held to what it has given up; its old id is not sent on either.
         Some(_) if message.opens_session() => None,
-        Some(token) => Some(open(site, arrival, token, buffer)?),
+        Some(token) => Some(open(site, arrival, token, buffer).await?),
         None => None,
     };
     let standing = snapshot.standing(client);
     let residency = session
         .as_ref()
-        .map_or(standing.residency, |session| sealed(snapshot, &session.claims, standing.residency));
+        .map_or(standing.residency, |session| sealed(snapshot, &session.opened.claims, standing.residency));
     let keyed = match admitted.era {
         Era::Modern => snapshot.settings.routing.sticky_sessions,
         // What comes without a session (a hub that keeps none) has nothing else to be held together by.
@@ -84,10 +86,15 @@ pub(super) fn gather<'b>(
         Era::Legacy if session.is_some() => Scope::LegacySession,
         Era::Legacy => Scope::Legacy,
     };
-    Ok(Context { client, place: standing.region, scope, session, key, residency })
+    // A session's own hub is the one that has made its tasks.
+    let task = message.task_id().filter(|_| session.is_none()).and_then(|task| {
+        let name = mcphub_session::task_name(snapshot.bind, authorization, task);
+        site.edge.tasks.find(name, clock::since_start_at(arrival.at))
+    });
+    Ok(Context { client, place: standing.region, scope, session, key, residency, task })
 }
 
-fn open<'b>(
+async fn open<'b>(
     site: &Site<'_>,
     arrival: &Arrival<'_>,
     token: &[u8],
@@ -100,23 +107,41 @@ fn open<'b>(
             tracing::debug!(%why, "session id refused");
             Failure::SessionUnknown
         })?;
-    let busy = sighted(site, arrival, &opened).map_err(|why| {
+    let idle_age = snapshot.settings.session.idle_age;
+    let now = clock::since_start_at(arrival.at);
+    let entry = match site.edge.sessions.find(&opened.session, now, idle_age) {
+        Ok(Some(entry)) => Ok(entry),
+        Ok(None) => first_sight(site, &opened, now).await,
+        Err(over) => Err(over),
+    };
+    let entry = entry.map_err(|why| {
         tracing::debug!(session = %opened.session, %why, "session refused");
         Failure::SessionUnknown
     })?;
-    let hub = snapshot.table.find(opened.claims.hub);
-    Ok(Session { hub, key: opened.session, claims: opened.claims, _busy: busy })
+    Ok(Session { opened, entry })
 }
 
-/// Tells that a session is in use.
-fn sighted(site: &Site<'_>, arrival: &Arrival<'_>, opened: &Opened<'_>) -> Result<Option<Busy>, Over> {
-    let sessions = &site.edge.sessions;
-    let (session, hub) = (&opened.session, opened.claims.hub);
-    let (now, idle_age) = (clock::since_start_at(arrival.at), site.snapshot.settings.session.idle_age);
-    match arrival.head.method {
-        Method::Get => sessions.touch(session, hub, now, idle_age).map(|()| None),
-        _ => sessions.enter(session, hub, now, idle_age).map(Some),
-    }
+/// A session that this process has not seen before: what has become of it since its id was handed out?
+async fn first_sight(site: &Site<'_>, opened: &Opened<'_>, now: Duration) -> Result<Arc<Entry>, Over> {
+    let Edge { sessions, records, .. } = &**site.edge;
+    let found = match records.get(opened.session).await {
+        // A record of another caller is not this session's.
+        Ok(found) => found.filter(|found| found.record.caller == opened.caller),
+        Err(error) => {
+            tracing::debug!(session = %opened.session, %error, "a session lives where its id says");
+            None
+        }
+    };
+    let stay = match found.map(|found| found.record.life) {
+        Some(Life::Ended { .. }) => {
+            sessions.end(&opened.session);
+            return Err(Over::Ended);
+        }
+        Some(Life::Live(live)) if live.stay.number > 0 => Some(live.stay),
+        _ => None,
+    };
+    let hub = stay.as_ref().map_or(opened.claims.hub, |stay| stay.hub.as_str()).to_owned();
+    sessions.admit(&opened.session, &hub, stay, now)
 }
 
 /// The residency a session was placed under. One that the configuration no longer has binds nobody any more.

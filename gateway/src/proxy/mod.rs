@@ -9,8 +9,13 @@
 //! | [`route`] | to which hub, and where next if it cannot be reached |
 //! | [`course`] | where it goes when a hub could not have it |
 //! | [`exchange`] | write the request, wait for the answer, answer failures in words |
+//! | [`visit`] | within a session: where it lives, and what if that has changed |
 //! | [`wait`] | how long an answer is waited for |
-//! | [`relay`] | pass the answer on, whole or as it comes |
+//! | [`relay`], [`streams`] | pass the answer on, whole or as it comes |
+//! | [`wording`] | within a session: what events and hubs' requests are called |
+//! | [`listen`] | the stream that a modern client listens to, from hub to hub |
+//! | [`stand`] | the stream that a session's client listens to, from hub to hub |
+//! | [`task`] | which hub holds a task |
 //! | [`outcome`] | count it and write it down |
 
 pub mod admission;
@@ -19,16 +24,22 @@ mod course;
 mod exchange;
 mod forward;
 mod gather;
+mod listen;
 mod outcome;
 pub mod parse;
 mod relay;
 mod reply;
 mod route;
+mod stand;
 mod streams;
+mod task;
+mod visit;
 mod wait;
+mod wording;
 
 pub use outcome::Trace;
 pub use reply::{lines as lines_of, refusal_of};
+pub(crate) use route::InFlight;
 
 use crate::edge::Edge;
 use crate::http::{BodyFlaw, Downstream};
@@ -122,7 +133,7 @@ async fn admit(site: &Site<'_>, arrival: &Arrival<'_>, down: &mut Downstream<'_>
     };
     trace.note_message(&message);
     let mut buffer = Vec::new();
-    let context = match gather::gather(site, arrival, &admitted, &message, &mut buffer) {
+    let context = match gather::gather(site, arrival, &admitted, &message, &mut buffer).await {
         Ok(context) => context,
         Err(failure) => {
             let scope = reply::scope_of(admitted.era, arrival.head);
@@ -141,9 +152,10 @@ async fn admit(site: &Site<'_>, arrival: &Arrival<'_>, down: &mut Downstream<'_>
         message: &message,
         context: &context,
         body: &body,
+        lodging: None,
     };
     let mut phase = edge.lifecycle.watch();
-    let mut client = exchange::Client { down, trace, phase: &mut phase };
+    let mut client = exchange::Client { down, trace, phase: &mut phase, stream: None };
     exchange::run(&job, &mut client).await;
 }
 

@@ -109,6 +109,18 @@ impl Message<'_> {
         }
     }
 
+    /// The task that it is about.
+    #[must_use]
+    pub fn task_id(&self) -> Option<&str> {
+        match self {
+            Self::Legacy(envelope) if matches!(envelope.class(), Class::Task(_)) => {
+                envelope.task_id.as_deref()
+            }
+            Self::Modern(headers) => headers.task_id(),
+            Self::Legacy(_) | Self::Bodyless => None,
+        }
+    }
+
     /// What the method does.
     #[must_use]
     pub fn class(&self) -> Class {

@@ -2,15 +2,18 @@
 
 use super::admission::Endpoint;
 use super::exchange::{Client, Job, Unread, count, read_on};
-use super::{Trace, route, streams};
+use super::visit::{self, Lodging};
+use super::{Trace, route, streams, task};
 use crate::clock;
 use crate::control::lifecycle::{Phase, reached};
 use crate::observe::metrics::HubOutcome;
 use crate::upstream::{Answer, Hangup, InFlight, Upstream};
 use bytes::BytesMut;
 use mcphub_http1::{FieldLines, Framing, Known, Method, Refusal};
-use mcphub_mcp::Failure;
-use mcphub_session::{Claims, InitParams, UpstreamId};
+use mcphub_mcp::{Class, Failure};
+use mcphub_session::migration::Loss;
+use mcphub_session::record::Life;
+use mcphub_session::{Claims, InitParams, Revision, SessionStore as _, UpstreamId};
 use std::sync::Arc;
 use tokio::time::timeout;
 
@@ -19,6 +22,7 @@ use tokio::time::timeout;
 const HOLD_MAX: usize = 256 * 1024;
 
 /// An answer that has begun.
+#[derive(Debug)]
 pub(super) struct Arrived<'a> {
     pub(super) upstream: &'a Arc<Upstream>,
     pub(super) guard: InFlight,
@@ -34,13 +38,14 @@ impl Arrived<'_> {
     }
 }
 
-/// Whether a hub's answer says that the session of the request is over.
-fn ends_session(job: &Job<'_>, status: u16) -> bool {
-    match job.arrival.head.method {
-        Method::Delete if status < 300 => true,
-        // Below the endpoint, 404 may be said of something else.
-        _ => status == 404 && matches!(job.admitted.endpoint, Endpoint::Mcp { below: "" }),
-    }
+/// What came of passing an answer on.
+pub(super) enum Relayed<'a> {
+    /// The client has it, or is gone.
+    Done,
+    /// Its hub was lost to a request of a session before the answer was there.
+    Lost(Loss),
+    /// The hub has opened the stream that the session's client listens to.
+    Stands(Box<Arrived<'a>>, FieldLines),
 }
 
 /// How far an answer has been read.
@@ -52,53 +57,171 @@ enum Held {
     Ending,
 }
 
-pub(super) async fn relay(job: &Job<'_>, mut arrived: Arrived<'_>, client: &mut Client<'_, '_>) {
+/// Longest error that is looked at for whether it says that the hub does not know the session.
+const COMPLAINT_MAX: u64 = 16 * 1024;
+
+pub(super) async fn relay<'u>(
+    job: &Job<'_>,
+    mut arrived: Arrived<'u>,
+    client: &mut Client<'_, '_>,
+) -> Relayed<'u> {
     let status = arrived.answer.head.status;
-    let in_band = status >= 500 && job.context.session.is_some() && job.arrival.head.method == Method::Post;
-    if in_band {
-        // Clients end their whole session on a 5xx; the request alone has failed.
-        count(job, arrived.upstream, client.trace, HubOutcome::ServerError);
-        return job.fail(client, &Failure::HubError { status }).await;
-    }
-    if let Some(session) = &job.context.session
-        && ends_session(job, status)
-    {
-        job.edge.sessions.end(&session.key);
+    let method = job.arrival.head.method;
+    if let Some(lodging) = job.lodging {
+        if status >= 500 && method == Method::Post {
+            // Clients end their whole session on a 5xx; the request alone has failed.
+            count(job, arrived.upstream, client.trace, HubOutcome::ServerError);
+            job.fail(client, &Failure::HubError { status }).await;
+            return Relayed::Done;
+        }
+        // Below the endpoint, 404 may be said of something else.
+        if status == 404 && matches!(job.admitted.endpoint, Endpoint::Mcp { below: "" }) {
+            count(job, arrived.upstream, client.trace, HubOutcome::Ok);
+            return Relayed::Lost(forgotten(lodging, &arrived));
+        }
+        if status < 400 {
+            lodging
+                .entry
+                .note_worked(clock::since_start_at(client.trace.answered_at.unwrap_or(job.arrival.at)));
+        }
+        if method == Method::Delete && status < 300 {
+            visit::ended(job, lodging).await;
+        }
     }
     let opens = job.message.opens_session() && status < 300;
+    let wants = wants(job, status, opens);
     let events = arrived.answer.head.is_event_stream();
+    if events && status == 200 && method == Method::Get && job.lodging.is_some() {
+        let lines = lines(job, client.trace, &arrived.answer, None).await;
+        return Relayed::Stands(Box::new(arrived), lines);
+    }
     let mut held = BytesMut::new();
-    if !events || opens {
-        let until = if opens { Until::Answer } else { Until::End };
+    if !events || wants != Wants::Nothing {
+        let until = if wants == Wants::Nothing { Until::End } else { Until::Answer };
         match hold(job, &mut arrived.answer, &mut held, until, client).await {
-            Held::Whole => {
-                count(job, arrived.upstream, client.trace, outcome_of(status, &held));
-                let lines = lines(job, client.trace, &arrived.answer, opens.then_some(&held[..]));
-                client.trace.answered(status);
-                client.trace.bytes = held.len() as u64;
-                let _ = client.down.answer(status, &lines, &held).await;
-                return arrived.release(job);
+            Held::Whole | Held::Begun if wants != Wants::Nothing => {
+                learn(job, &arrived, wants, &held).await;
             }
-            Held::Begun => {}
+            Held::Whole | Held::Begun => {}
             Held::Hangup(error) => {
                 tracing::debug!(hub = %arrived.upstream.url, %error, "the hub went away within its answer");
                 count(job, arrived.upstream, client.trace, HubOutcome::Broken);
                 let failure = match error {
+                    Hangup::Lost(_) if job.lodging.is_some() => return Relayed::Lost(Loss::Broke),
                     Hangup::Lost(_) => Failure::HubBroke,
                     Hangup::Malformed(_) => Failure::HubGarbled,
                 };
-                return job.fail(client, &failure).await;
+                job.fail(client, &failure).await;
+                return Relayed::Done;
             }
-            Held::Left => return leave(job, arrived, client.trace),
-            Held::Ending => return job.fail(client, &Failure::ShuttingDown).await,
+            Held::Left => {
+                leave(job, arrived, client.trace);
+                return Relayed::Done;
+            }
+            Held::Ending => {
+                job.fail(client, &Failure::ShuttingDown).await;
+                return Relayed::Done;
+            }
+        }
+        if arrived.answer.is_done() && !events {
+            return whole(job, arrived, &held, opens, client).await;
         }
     }
-    let lines = lines(job, client.trace, &arrived.answer, opens.then_some(&held[..]));
-    client.trace.answered(status);
+    let lines = lines(job, client.trace, &arrived.answer, opens.then_some(&held[..])).await;
     if events {
-        streams::relay(job, arrived, held, &lines, client).await;
-    } else {
-        pass_on(job, arrived, &held, &lines, client).await;
+        if client.stream.is_none() {
+            client.trace.answered(status);
+        }
+        return streams::relay(job, arrived, held, &lines, client).await;
+    }
+    if client.stream.is_some() {
+        // Too large to be one event of a stream that has begun.
+        job.fail(client, &Failure::HubGarbled).await;
+        return Relayed::Done;
+    }
+    client.trace.answered(status);
+    pass_on(job, arrived, &held, &lines, client).await;
+    Relayed::Done
+}
+
+/// Passes on an answer that is no stream and all here.
+async fn whole<'u>(
+    job: &Job<'_>,
+    arrived: Arrived<'u>,
+    held: &[u8],
+    opens: bool,
+    client: &mut Client<'_, '_>,
+) -> Relayed<'u> {
+    let status = arrived.answer.head.status;
+    count(job, arrived.upstream, client.trace, outcome_of(status, held));
+    task::learn(job, client.trace.hub, held);
+    if let Some(lodging) = job.lodging
+        && status == 400
+        && held.len() as u64 <= COMPLAINT_MAX
+        && mcphub_mcp::says_session_unknown(held)
+    {
+        let loss = forgotten(lodging, &arrived);
+        arrived.release(job);
+        return Relayed::Lost(loss);
+    }
+    if let Some(stream) = client.stream.take() {
+        stream.finish(held, client).await;
+        arrived.release(job);
+        return Relayed::Done;
+    }
+    let lines = lines(job, client.trace, &arrived.answer, opens.then_some(held)).await;
+    client.trace.answered(status);
+    client.trace.bytes = held.len() as u64;
+    let _ = client.down.answer(status, &lines, held).await;
+    arrived.release(job);
+    Relayed::Done
+}
+
+/// The hub says that it does not know the session: had it a reason to forget?
+fn forgotten(lodging: &Lodging<'_>, arrived: &Arrived<'_>) -> Loss {
+    let told = crate::upstream::hear::boot_of(&arrived.answer.head);
+    Loss::Unknown(arrived.upstream.memory(lodging.entry.worked(), told))
+}
+
+/// What there is to be learned from an answer, before the client has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wants {
+    Nothing,
+    /// A session's id, and what its hub offers.
+    Opening,
+    /// Whether a setting was accepted.
+    Setting,
+    /// What is said of tools.
+    Tools,
+}
+
+fn wants(job: &Job<'_>, status: u16, opens: bool) -> Wants {
+    match job.message.class() {
+        _ if opens => Wants::Opening,
+        Class::Setting if job.lodging.is_some() && status == 200 => Wants::Setting,
+        Class::List
+            if status == 200
+                && job.snapshot.settings.routing.trust_tool_annotations
+                && job.message.method() == "tools/list" =>
+        {
+            Wants::Tools
+        }
+        _ => Wants::Nothing,
+    }
+}
+
+async fn learn(job: &Job<'_>, arrived: &Arrived<'_>, wants: Wants, held: &[u8]) {
+    let Some(answer) = streams::answer_in(job, held) else { return };
+    match wants {
+        Wants::Nothing => {}
+        Wants::Opening => {
+            if let Some(capabilities) = crate::migrate::capabilities(&answer) {
+                arrived.upstream.note_offered(capabilities);
+            }
+        }
+        Wants::Setting if mcphub_mcp::is_result(&answer) => visit::set(job).await,
+        Wants::Setting => {}
+        Wants::Tools => arrived.upstream.note_tools(&answer),
     }
 }
 
@@ -222,7 +345,12 @@ pub(super) fn leave(job: &Job<'_>, arrived: Arrived<'_>, trace: &mut Trace) {
 }
 
 /// The header lines of the answer to the client: the hub's, but for those of its connection and for its session id.
-fn lines(job: &Job<'_>, trace: &Trace, answer: &Answer, opened: Option<&[u8]>) -> FieldLines {
+pub(super) async fn lines(
+    job: &Job<'_>,
+    trace: &Trace,
+    answer: &Answer,
+    opened: Option<&[u8]>,
+) -> FieldLines {
     let mut lines = FieldLines::new();
     let fields = &answer.head.fields;
     for (name, value, known) in fields.end_to_end() {
@@ -231,15 +359,15 @@ fn lines(job: &Job<'_>, trace: &Trace, answer: &Answer, opened: Option<&[u8]>) -
         }
     }
     let Some(id) = fields.get(Known::SessionId) else { return lines };
-    match (opened, &job.context.session) {
+    match (opened, job.lodging) {
         (Some(body), _) => {
-            if let Some(token) = seal(job, trace, id, body) {
+            if let Some(token) = seal(job, trace, id, body).await {
                 lines.push("mcp-session-id", token.as_bytes());
                 job.edge.metrics.sessions_opened.inc();
             }
         }
         // Hubs repeat the id on every answer of a session; so do we, in the form the client knows.
-        (None, Some(session)) if session.claims.upstream.as_str().as_bytes() == id => {
+        (None, Some(lodging)) if lodging.upstream_id.as_str().as_bytes() == id => {
             if let Some(token) = job.arrival.head.fields.get(Known::SessionId) {
                 lines.push("mcp-session-id", token);
             }
@@ -250,7 +378,7 @@ fn lines(job: &Job<'_>, trace: &Trace, answer: &Answer, opened: Option<&[u8]>) -
 }
 
 /// Seals the session that a hub has just opened into the id that the client will hold.
-fn seal(job: &Job<'_>, trace: &Trace, id: &[u8], body: &[u8]) -> Option<String> {
+async fn seal(job: &Job<'_>, trace: &Trace, id: &[u8], body: &[u8]) -> Option<String> {
     let table = &job.snapshot.table;
     let hub = trace.hub.and_then(|hub| table.hub(hub))?;
     let Ok(upstream) = UpstreamId::new(id) else {
@@ -273,11 +401,30 @@ fn seal(job: &Job<'_>, trace: &Trace, id: &[u8], body: &[u8]) -> Option<String> 
     match sealer.seal(&claims, authorization, clock::unix_seconds(), nonce) {
         Ok(token) => {
             job.edge.sessions.open(sealer.name(&nonce), hub.id, clock::since_start());
+            if let Some(init) = InitParams::to_store(params) {
+                keep_params(job, &token, init).await;
+            }
             Some(token)
         }
         Err(error) => {
             tracing::warn!(hub = %hub.id, %error, "a session could not be sealed");
             None
         }
+    }
+}
+
+/// Puts `initialize` parameters that are too large for the token into the session's record. Without them it works, and
+/// cannot move.
+async fn keep_params(job: &Job<'_>, token: &str, init: Box<str>) {
+    let (sealer, now) = (&job.snapshot.sealer, clock::unix_seconds());
+    let authorization = job.arrival.head.fields.get(Known::Authorization);
+    let mut buffer = Vec::new();
+    let Ok(opened) = sealer.open(token.as_bytes(), authorization, now, &mut buffer) else { return };
+    let Some(mut record) = sealer.first_record(&opened, now) else { return };
+    if let Life::Live(live) = &mut record.life {
+        live.init = Some(init);
+    }
+    if let Err(error) = job.edge.records.write(opened.session, Revision::NONE, &record).await {
+        tracing::warn!(session = %opened.session, %error, "a session cannot move: its parameters are not kept");
     }
 }

@@ -4,13 +4,21 @@ use super::exchange::Job;
 use crate::upstream::Upstream;
 use mcphub_mcp::{Failure, ProtocolVersion};
 use mcphub_routing::{
-    Choice, Excluded, HubIndex, Loads, NoLoads, Pin, Refusal, ResidencyIndex, RouteQuery, RoutingTable,
-    select,
+    Choice, Excluded, HubId, HubIndex, Loads, NoLoads, Pin, Refusal, ResidencyIndex, RouteQuery,
+    RoutingTable, select,
 };
 use std::sync::Arc;
 
 /// The present load of each hub, read where it is counted.
-struct InFlight<'a>(&'a [Arc<Upstream>]);
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InFlight<'a>(&'a [Arc<Upstream>]);
+
+impl<'a> InFlight<'a> {
+    /// Of these, in the order of their table.
+    pub(crate) fn of(upstreams: &'a [Arc<Upstream>]) -> Self {
+        Self(upstreams)
+    }
+}
 
 impl Loads for InFlight<'_> {
     fn in_flight(&self, hub: HubIndex) -> u32 {
@@ -31,8 +39,9 @@ pub(super) fn residency(job: &Job<'_>) -> Option<ResidencyIndex> {
 
 fn query<'a>(job: &Job<'_>, loads: &'a dyn Loads) -> RouteQuery<'a> {
     let context = job.context;
+    let pinned = job.lodging.map(|lodging| lodging.hub).or(context.task.as_ref().map(HubId::as_str));
     RouteQuery {
-        pin: context.session.as_ref().and_then(|session| session.hub).map(Pin::Hard),
+        pin: pinned.and_then(|hub| job.snapshot.table.find(hub)).map(Pin::Hard),
         key: context.key,
         residency: context.residency,
         ..RouteQuery::new(context.place, job.admitted.era, loads)

@@ -1,7 +1,9 @@
 //! Event streams: only whole events go out, silence is filled with comments, and every end is said in words.
 
 use super::exchange::{Client, Job, count, is_standing_stream, note, suspect, tally};
-use super::relay::{Arrived, leave};
+use super::relay::{Arrived, Relayed, leave};
+use super::task;
+use super::wording::Wording;
 use crate::clock;
 use crate::control::lifecycle::{Phase, reached};
 use crate::http::Downstream;
@@ -9,10 +11,14 @@ use crate::observe::metrics::HubOutcome;
 use crate::upstream::Hangup;
 use bytes::BytesMut;
 use mcphub_health::Outcome;
-use mcphub_http1::{FieldLines, Framing, Method};
+use mcphub_http1::{FieldLines, Framing, Known, Method};
 use mcphub_mcp::sse::{Event, KEEP_ALIVE, events, write_event, write_retry};
-use mcphub_mcp::{Asked, EventSplitter, Failure, sse};
+use mcphub_mcp::{Asked, EventSplitter, Failure, RawId, sse};
 use mcphub_routing::Era;
+use mcphub_session::event_id::About;
+use mcphub_session::migration::Loss;
+use mcphub_session::record::Stay;
+use mcphub_session::{Mark, UpstreamId};
 use std::borrow::Cow;
 use tokio::time::{Instant, sleep_until};
 
@@ -22,7 +28,8 @@ const COALESCE: usize = 64 * 1024;
 const REMEMBER: usize = 16 * 1024;
 
 /// Why a stream ends.
-enum End {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
     /// The hub ended it properly.
     Hub,
     /// The hub broke off, or sent what is no event stream.
@@ -41,71 +48,176 @@ enum Heard {
 }
 
 /// One stream on its way through.
-struct Stream {
+#[derive(Debug)]
+pub(super) struct Stream {
     pending: BytesMut,
     splitter: EventSplitter,
     last: Vec<u8>,
     answered: bool,
     resumable: bool,
+    /// Within a session: in whose words.
+    pub(super) wording: Option<Wording>,
 }
 
-pub(super) async fn relay(
+pub(super) async fn relay<'u>(
     job: &Job<'_>,
-    mut arrived: Arrived<'_>,
+    mut arrived: Arrived<'u>,
     held: BytesMut,
     lines: &FieldLines,
     client: &mut Client<'_, '_>,
-) {
-    let mut stream = Stream {
-        pending: held,
-        splitter: EventSplitter::new(job.snapshot.settings.limits.sse_event),
-        last: Vec::new(),
-        answered: false,
-        resumable: false,
+) -> Relayed<'u> {
+    let begun = client.stream.take();
+    let goes_on = begun.is_some();
+    let mut stream = match begun {
+        Some(stream) => stream.going_on(job, held),
+        None => Box::new(Stream::new(job, held, wording(job, &arrived, client))),
     };
-    if let Heard::All = stream.collect(&mut arrived) {
-        return stream.at_once(job, arrived, lines, client).await;
+    if !goes_on
+        && let Heard::All = stream.collect(&mut arrived)
+        && stream.may_go_at_once(job)
+    {
+        stream.at_once(job, arrived, lines, client).await;
+        return Relayed::Done;
     }
     // The hub has answered; how long its stream then lasts says nothing about it.
     note(job, arrived.upstream, client.trace, Outcome::Ok);
     job.edge.metrics.streams.inc();
     let status = arrived.answer.head.status;
-    let end = if client.down.begin(status, lines, Framing::Chunked).is_err() {
+    let end = if !goes_on && client.down.begin(status, lines, Framing::Chunked).is_err() {
         End::Left
     } else {
-        stream.run(job, &mut arrived, client).await
+        stream.run(job, &mut arrived, client, !goes_on).await
     };
     job.edge.metrics.streams.dec();
-    match end {
-        End::Left => leave(job, arrived, client.trace),
-        End::Hub => {
-            tally(arrived.upstream, client.trace, stream.outcome());
-            if stream.outcome() == HubOutcome::RpcError {
-                note(job, arrived.upstream, client.trace, Outcome::RpcTransportError);
-            }
-            let _ = stream.close(job, &Failure::HubBroke, false, client.down).await;
-            arrived.release(job);
+    stream.end(job, arrived, end, client).await
+}
+
+/// In whose words the events of this answer go out.
+fn wording(job: &Job<'_>, arrived: &Arrived<'_>, client: &Client<'_, '_>) -> Option<Wording> {
+    let stay = match job.lodging {
+        Some(lodging) => lodging.mark(),
+        None if job.message.opens_session() => {
+            let hub = job.snapshot.table.hub(client.trace.hub?)?.id.clone();
+            let upstream = arrived.answer.head.fields.get(Known::SessionId)?;
+            Mark::of(&Stay { number: 0, hub, upstream: UpstreamId::new(upstream).ok()?.into() })
         }
-        End::Broken => {
-            tally(arrived.upstream, client.trace, HubOutcome::Broken);
-            if is_standing_stream(job, &arrived.answer.head) {
-                // Middleboxes cut what stands open for long. A closer look tells what to think of it.
-                suspect(job, arrived.upstream);
-            } else {
-                arrived.upstream.failed_one();
-                note(job, arrived.upstream, client.trace, Outcome::Reset);
-            }
-            client.trace.refused(&Failure::HubBroke);
-            let _ = stream.close(job, &Failure::HubBroke, true, client.down).await;
-        }
-        End::Stopping => {
-            tally(arrived.upstream, client.trace, HubOutcome::Ok);
-            let _ = stream.close(job, &Failure::ShuttingDown, true, client.down).await;
-        }
-    }
+        None => return None,
+    };
+    let about = job.with_asked(|asked| match asked {
+        Asked::One(id) => About::One(id.to_id()),
+        Asked::Many(ids) => About::Many(ids.iter().map(RawId::to_id).collect()),
+        Asked::Nothing | Asked::Unknown => About::Nothing,
+    });
+    Some(Wording::new(stay, about, job.may_be_sent_again()))
 }
 
 impl Stream {
+    pub(super) fn new(job: &Job<'_>, held: BytesMut, wording: Option<Wording>) -> Self {
+        Self {
+            pending: held,
+            splitter: EventSplitter::new(job.snapshot.settings.limits.sse_event),
+            last: Vec::new(),
+            answered: false,
+            resumable: false,
+            wording,
+        }
+    }
+
+    /// The same for the client, from another hub or another connection. What was torn is gone.
+    fn going_on(mut self: Box<Self>, job: &Job<'_>, held: BytesMut) -> Box<Self> {
+        self.begin_anew(job);
+        self.pending = held;
+        if let (Some(wording), Some(lodging)) = (&mut self.wording, job.lodging) {
+            wording.goes_on(lodging.mark());
+        }
+        self
+    }
+
+    /// What comes next comes over another connection.
+    pub(super) fn begin_anew(&mut self, job: &Job<'_>) {
+        self.pending = BytesMut::new();
+        self.splitter = EventSplitter::new(job.snapshot.settings.limits.sse_event);
+    }
+
+    /// Takes in what the hub has said.
+    pub(super) fn hear(&mut self, data: &[u8]) {
+        self.pending.extend_from_slice(data);
+    }
+
+    /// Whether no event has come in part only.
+    pub(super) fn is_between_events(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// Whether a stream that is all here may go out as it is: within a session, not if it lacks its answer.
+    fn may_go_at_once(&self, job: &Job<'_>) -> bool {
+        job.lodging.is_none()
+            || job.arrival.head.method != Method::Post
+            || has_answer(job, &self.pending)
+            || memchr::memmem::find(&self.pending, b"id:").is_some()
+    }
+
+    /// Ends with an answer that came in one piece, from a hub that was asked after the stream had begun.
+    pub(super) async fn finish(mut self: Box<Self>, answer: &[u8], client: &mut Client<'_, '_>) {
+        let mut out = Vec::with_capacity(answer.len() + 16);
+        write_event(&mut out, None, Some(b"message"), answer);
+        self.answered = true;
+        client.trace.bytes += out.len() as u64;
+        if client.down.send(&out).await.is_ok() {
+            let _ = client.down.end().await;
+        }
+    }
+
+    /// What is done about the end of a stream.
+    async fn end<'u>(
+        self: Box<Self>,
+        job: &Job<'_>,
+        arrived: Arrived<'u>,
+        end: End,
+        client: &mut Client<'_, '_>,
+    ) -> Relayed<'u> {
+        let unanswered = job.lodging.is_some() && !self.has_answered(job);
+        match end {
+            End::Left => leave(job, arrived, client.trace),
+            End::Hub if unanswered && !self.polls(job) => {
+                count(job, arrived.upstream, client.trace, HubOutcome::Broken);
+                client.stream = Some(self);
+                return Relayed::Lost(Loss::Broke);
+            }
+            End::Broken if unanswered => {
+                tally(arrived.upstream, client.trace, HubOutcome::Broken);
+                note(job, arrived.upstream, client.trace, Outcome::Reset);
+                client.stream = Some(self);
+                return Relayed::Lost(Loss::Broke);
+            }
+            End::Hub => {
+                tally(arrived.upstream, client.trace, self.outcome());
+                if self.outcome() == HubOutcome::RpcError {
+                    note(job, arrived.upstream, client.trace, Outcome::RpcTransportError);
+                }
+                let _ = self.close(job, &Failure::HubBroke, false, client.down).await;
+                arrived.release(job);
+            }
+            End::Broken => {
+                tally(arrived.upstream, client.trace, HubOutcome::Broken);
+                if is_standing_stream(job, &arrived.answer.head) {
+                    // Middleboxes cut what stands open for long. A closer look tells what to think of it.
+                    suspect(job, arrived.upstream);
+                } else {
+                    arrived.upstream.failed_one();
+                    note(job, arrived.upstream, client.trace, Outcome::Reset);
+                }
+                client.trace.refused(&Failure::HubBroke);
+                let _ = self.close(job, &Failure::HubBroke, true, client.down).await;
+            }
+            End::Stopping => {
+                tally(arrived.upstream, client.trace, HubOutcome::Ok);
+                let _ = self.close(job, &Failure::ShuttingDown, true, client.down).await;
+            }
+        }
+        Relayed::Done
+    }
+
     /// Passes on a stream that is here to its end: one write, and no stream to look after.
     async fn at_once(
         mut self,
@@ -116,8 +228,10 @@ impl Stream {
     ) {
         let whole = self.splitter.whole(&self.pending).unwrap_or_else(|too_large| too_large.whole);
         let torn = whole < self.pending.len();
-        let mut out = self.pending.split_to(whole);
+        let out = self.pending.split_to(whole);
         self.remember(job, &out);
+        task::learn_from_events(job, client.trace.hub, &out);
+        let mut out = self.worded(out);
         out.extend_from_slice(&self.last_words(job, &Failure::HubBroke, torn));
         client.trace.bytes = out.len() as u64;
         let _ = client.down.answer(arrived.answer.head.status, lines, &out).await;
@@ -137,7 +251,13 @@ impl Stream {
         if failed { HubOutcome::RpcError } else { HubOutcome::Ok }
     }
 
-    async fn run(&mut self, job: &Job<'_>, arrived: &mut Arrived<'_>, client: &mut Client<'_, '_>) -> End {
+    async fn run(
+        &mut self,
+        job: &Job<'_>,
+        arrived: &mut Arrived<'_>,
+        client: &mut Client<'_, '_>,
+        mut first: bool,
+    ) -> End {
         let keepalive = job.snapshot.settings.upstream.stream_keepalive;
         // A stream that stands open ends as soon as we stop; an answer under way may finish.
         let until =
@@ -145,15 +265,13 @@ impl Stream {
         let quiet = sleep_until(deadline(keepalive));
         tokio::pin!(quiet);
         // The head goes out with the first event, or alone if none is here: a client waits for it.
-        let mut opened = false;
         loop {
             let heard = self.collect(arrived);
-            match self.flush(job, client, !opened).await {
+            match self.flush(job, client, std::mem::take(&mut first)).await {
                 Ok(true) => quiet.as_mut().reset(deadline(keepalive)),
                 Ok(false) => {}
                 Err(end) => return end,
             }
-            opened = true;
             match heard {
                 Heard::SoFar => {}
                 // An event that is torn when its hub ends dies with it.
@@ -203,7 +321,12 @@ impl Stream {
     }
 
     /// Sends the whole events that are here; `first`: at least the head. `true` if anything went out.
-    async fn flush(&mut self, job: &Job<'_>, client: &mut Client<'_, '_>, first: bool) -> Result<bool, End> {
+    pub(super) async fn flush(
+        &mut self,
+        job: &Job<'_>,
+        client: &mut Client<'_, '_>,
+        first: bool,
+    ) -> Result<bool, End> {
         let whole = match self.splitter.whole(&self.pending) {
             Ok(whole) => whole,
             Err(too_large) => {
@@ -216,10 +339,20 @@ impl Stream {
         }
         let out = self.pending.split_to(whole);
         self.remember(job, &out);
+        task::learn_from_events(job, client.trace.hub, &out);
+        let out = self.worded(out);
         client.trace.bytes += out.len() as u64;
         match client.down.send(&out).await {
             Ok(()) => Ok(true),
             Err(_) => Err(End::Left),
+        }
+    }
+
+    /// These whole events as the client gets them.
+    fn worded(&mut self, out: BytesMut) -> BytesMut {
+        match &mut self.wording {
+            Some(wording) => wording.put(out),
+            None => out,
         }
     }
 
@@ -239,7 +372,7 @@ impl Stream {
     }
 
     /// Ends the client's stream.
-    async fn close(
+    pub(super) async fn close(
         &self,
         job: &Job<'_>,
         failure: &Failure<'_>,
@@ -299,11 +432,7 @@ fn retry_ms(job: &Job<'_>) -> u32 {
 /// The graceful end of a `subscriptions/listen`: its result, so that the client knows that nothing broke.
 fn write_listen_end(words: &mut Vec<u8>, asked: Asked<'_>) {
     let Asked::One(id) = asked else { return };
-    let id = id.as_json();
-    let result = format!(
-        r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"complete","_meta":{{"io.modelcontextprotocol/subscriptionId":{id}}}}}}}"#
-    );
-    write_event(words, None, None, result.as_bytes());
+    write_event(words, None, None, &mcphub_mcp::listen::graceful_end(&id));
 }
 
 /// Whether this event is the answer to the job's request.
@@ -315,6 +444,14 @@ fn is_answer(job: &Job<'_>, event: &[u8]) -> bool {
         Asked::Many(ids) => ids.iter().any(|id| sse::answer_of(data, id)),
         Asked::Nothing | Asked::Unknown => true,
     })
+}
+
+/// The answer to the job's request in a body, or among the whole events held.
+pub(super) fn answer_in<'h>(job: &Job<'_>, held: &'h [u8]) -> Option<Cow<'h, [u8]>> {
+    if held.trim_ascii_start().first() == Some(&b'{') {
+        return Some(Cow::Borrowed(held));
+    }
+    events(held).find(|event| is_answer(job, event)).and_then(|event| Event::parse(event).data)
 }
 
 /// Whether the answer to the job's request is among the whole events held.

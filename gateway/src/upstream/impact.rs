@@ -22,6 +22,8 @@ pub(super) struct Costs {
     moved: AtomicU64,
     /// Is there something to look into?
     suspected: AtomicBool,
+    /// When a connection or an exchange last failed, in milliseconds of [`clock::since_start`]; 0: never.
+    failed_at: AtomicU64,
 }
 
 impl Upstream {
@@ -31,6 +33,9 @@ impl Upstream {
         let latency = at.saturating_duration_since(sent);
         let now = MonoTime::ZERO.after(clock::since_start_at(at));
         self.recorder.record(outcome, latency, connect, now);
+        if outcome.is_failure() {
+            self.note_failed(clock::since_start_at(at));
+        }
         outcome.is_failure() && self.suspect()
     }
 
@@ -43,6 +48,19 @@ impl Upstream {
     pub fn take_suspicion(&self) -> bool {
         // Read first: with thousands of hubs nearly all are beyond suspicion, and a read leaves their cache lines alone.
         self.costs.suspected.load(Ordering::Relaxed) && self.costs.suspected.swap(false, Ordering::Relaxed)
+    }
+
+    /// A connection or an exchange has failed. `now` is a moment of [`clock::since_start`].
+    pub fn note_failed(&self, now: Duration) {
+        let millis = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        self.costs.failed_at.fetch_max(millis, Ordering::Relaxed);
+    }
+
+    /// When a connection or an exchange last failed; `None`: never.
+    #[must_use]
+    pub fn failed_at(&self) -> Option<Duration> {
+        let millis = self.costs.failed_at.load(Ordering::Relaxed);
+        (millis > 0).then(|| Duration::from_millis(millis))
     }
 
     /// A client got an error because of this hub.

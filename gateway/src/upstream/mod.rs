@@ -7,12 +7,16 @@
 //! try another one.
 
 mod answer;
+pub(crate) mod hear;
 mod impact;
+mod life;
+mod listeners;
 mod pool;
 mod reach;
 
 pub use answer::{Answer, Hangup};
 pub use impact::Impact;
+pub use listeners::Listening;
 pub use reach::TrustError;
 pub(crate) use reach::{Reach, trusting};
 
@@ -43,6 +47,8 @@ pub struct Upstream {
     /// What came of the requests to it.
     pub recorder: Recorder,
     costs: impact::Costs,
+    life: life::Life,
+    listeners: listeners::Listeners,
     given_up: watch::Sender<Option<Instant>>,
     ca_file: Option<PathBuf>,
     reach: Arc<Reach>,
@@ -62,6 +68,8 @@ impl Upstream {
             metrics,
             recorder: Recorder::default(),
             costs: impact::Costs::default(),
+            life: life::Life::default(),
+            listeners: listeners::Listeners::default(),
             given_up: watch::Sender::new(None),
             ca_file: hub.ca_file.clone(),
             reach: Arc::new(Reach::new(&hub.url, hub.ca_file.as_deref())?),

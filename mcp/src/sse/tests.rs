@@ -109,7 +109,7 @@ fn writing() {
 fn ids_are_replaced_and_never_added() {
     let copy = |block: &[u8]| {
         let mut out = Vec::new();
-        copy_with_id(&mut out, block, b"new");
+        copy_with_id(&mut out, block, Some(b"new"));
         String::from_utf8(out).unwrap()
     };
     assert_eq!(copy(b"id: old\r\ndata: x\r\nvendor: y\r\n\r\n"), "id: new\ndata: x\nvendor: y\n\n");
@@ -204,6 +204,6 @@ proptest! {
         let _ = feed(&bytes, &[1, 5, 50], limit);
         let _ = answer_of(&bytes, &RawId::parse("1").unwrap());
         let mut out = Vec::new();
-        copy_with_id(&mut out, &bytes, b"n");
+        copy_with_id(&mut out, &bytes, Some(b"n"));
     }
 }

@@ -33,12 +33,13 @@ pub fn write_retry(out: &mut Vec<u8>, milliseconds: u32) {
     out.extend_from_slice(format!("retry: {milliseconds}\n\n").as_bytes());
 }
 
-/// Appends the event `block`, line by line as it is, but with `id` in place of each `id:` line. An event without one
-/// gets none: ids are the hub's to give.
-pub fn copy_with_id(out: &mut Vec<u8>, block: &[u8], id: &[u8]) {
+/// Appends the event `block`, line by line as it is, but with `id` in place of each `id:` line, or without them. An event
+/// without one gets none: ids are the hub's to give.
+pub fn copy_with_id(out: &mut Vec<u8>, block: &[u8], id: Option<&[u8]>) {
     for line in split::lines(block).filter(|line| !line.is_empty()) {
-        match split::field(line) {
-            (b"id", _) => write_line(out, b"id", id),
+        match (split::field(line), id) {
+            ((b"id", _), Some(id)) => write_line(out, b"id", id),
+            ((b"id", _), None) => {}
             _ => {
                 out.extend_from_slice(line);
                 out.push(b'\n');
@@ -46,6 +47,16 @@ pub fn copy_with_id(out: &mut Vec<u8>, block: &[u8], id: &[u8]) {
         }
     }
     out.push(b'\n');
+}
+
+/// Appends the event `block`, line by line as it is, but with `data` in place of its `data:` lines.
+pub fn replace_data(out: &mut Vec<u8>, block: &[u8], data: &[u8]) {
+    let kept = |line: &&[u8]| !line.is_empty() && split::field(line).0 != b"data";
+    for line in split::lines(block).filter(kept) {
+        out.extend_from_slice(line);
+        out.push(b'\n');
+    }
+    write_event(out, None, None, data);
 }
 
 fn write_line(out: &mut Vec<u8>, field: &[u8], value: &[u8]) {

@@ -30,14 +30,22 @@ pub enum Slowness {
 pub struct Fleet {
     hubs: Vec<Hub>,
     slowness: Slowness,
+    flags: Vec<String>,
 }
 
 impl Fleet {
     /// Starts them.
     pub async fn start(slowness: Slowness) -> anyhow::Result<Self> {
-        let mut fleet = Self { hubs: Vec::new(), slowness };
+        Self::start_with(slowness, &[]).await
+    }
+
+    /// [`Fleet::start`] with further flags for each hub, also when it is started again.
+    pub async fn start_with(slowness: Slowness, flags: &[&str]) -> anyhow::Result<Self> {
+        let flags = [&["--fault-control"], flags].concat();
+        let kept = flags.iter().map(|&flag| flag.to_owned()).collect();
+        let mut fleet = Self { hubs: Vec::new(), slowness, flags: kept };
         for (number, place) in PLACES.iter().enumerate() {
-            fleet.hubs.push(Hub::start(&format!("hub-{number}"), place, &["--fault-control"]).await?);
+            fleet.hubs.push(Hub::start(&format!("hub-{number}"), place, &flags).await?);
         }
         for number in 0..FLEET {
             fleet.well(number).await?;
@@ -59,7 +67,8 @@ impl Fleet {
     pub async fn restart(&mut self, number: usize) -> anyhow::Result<()> {
         let old = &self.hubs[number];
         let (id, place, address) = (old.id().to_owned(), old.location().to_owned(), old.address());
-        self.hubs[number] = Hub::start_at(address, &id, &place, &["--fault-control"]).await?;
+        let flags: Vec<&str> = self.flags.iter().map(String::as_str).collect();
+        self.hubs[number] = Hub::start_at(address, &id, &place, &flags).await?;
         self.well(number).await
     }
 

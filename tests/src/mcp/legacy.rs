@@ -50,6 +50,14 @@ impl Legacy {
         Self { peer, session, version, server: Value::Null, next_id: 1 }
     }
 
+    /// Another way into the same session, for instance by another gateway; `turn` keeps its request ids apart.
+    #[must_use]
+    pub fn by(&self, peer: Peer, turn: u64) -> Self {
+        let Self { session, version, server, .. } = self;
+        let (session, version, server) = (session.clone(), version.clone(), server.clone());
+        Self { peer, session, version, server, next_id: 1 + (turn << 32) }
+    }
+
     fn fields(&self) -> Vec<(&str, &str)> {
         let mut fields = vec![ACCEPT, ("MCP-Protocol-Version", self.version.as_str())];
         fields.extend(self.session.as_deref().map(|id| ("Mcp-Session-Id", id)));

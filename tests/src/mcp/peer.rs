@@ -37,7 +37,7 @@ impl Peer {
     }
 
     /// The same place and fields, with a connection of its own.
-    pub(super) fn again(&self) -> Self {
+    pub(crate) fn again(&self) -> Self {
         let Self { address, target, host, fields, idle: _ } = self;
         Self {
             address: *address,
@@ -77,7 +77,7 @@ impl Peer {
     }
 
     /// One request whose answer is read to its end, as JSON or as a stream of events.
-    pub(super) async fn exchange(
+    pub async fn exchange(
         &mut self,
         method: &str,
         fields: &[(&str, &str)],

@@ -117,9 +117,11 @@ async fn session(number: usize, url: String, era: &'static str) -> anyhow::Resul
     client.cancel().await.context("close")?;
 
     let seen = std::mem::take(&mut *seen.lock().expect("not poisoned"));
-    if let Some(id) = seen.session {
+    ensure!(seen.ids.len() <= 1, "session {number} was given {:?}", seen.ids);
+    ensure!(seen.streams <= 1, "session {number} opened its stream {} times", seen.streams);
+    if let Some(id) = seen.ids.first() {
         ensure!(seen.deleted, "session {number} was not ended");
-        ensure!(status_of(&url, &id).await? == 404, "session {number} lives on");
+        ensure!(status_of(&url, id).await? == 404, "session {number} lives on");
         counts.ended = true;
     }
     Ok(counts)

@@ -1,23 +1,44 @@
-//! An HTTP client for rmcp that remembers which session it was given and whether it ended it.
+//! An HTTP client for rmcp that remembers which session it was given, how often it opened the stream, and whether it
+//! ended it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
+use futures::StreamExt;
 use futures::stream::BoxStream;
 use http::{HeaderName, HeaderValue};
 use rmcp::model::ClientJsonRpcMessage;
 use rmcp::transport::streamable_http_client::{
     SseError, StreamableHttpClient, StreamableHttpError, StreamableHttpPostResponse,
 };
+use serde_json::Value;
 use sse_stream::Sse;
 
 /// What has passed by.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    /// The session id of the `initialize` answer.
-    pub(super) session: Option<String>,
+    /// The session ids of all answers: that of the `initialize` answer, and hopefully no other.
+    pub(super) ids: BTreeSet<String>,
+    /// How often the GET stream was opened.
+    pub(super) streams: usize,
+    /// The progress that came in answers, by token, in the order of the wire: the SDK hands notifications to tasks of
+    /// their own, which overtake each other.
+    pub(super) progress: BTreeMap<String, Vec<f64>>,
     /// Whether a DELETE succeeded.
     pub(super) deleted: bool,
+}
+
+impl Seen {
+    fn look_at(&mut self, event: &Result<Sse, SseError>) {
+        let Some(data) = event.as_ref().ok().and_then(|event| event.data.as_deref()) else { return };
+        let message: Value = serde_json::from_str(data).unwrap_or_default();
+        let params = &message["params"];
+        if let (Some("notifications/progress"), Some(progress)) =
+            (message["method"].as_str(), params["progress"].as_f64())
+        {
+            self.progress.entry(params["progressToken"].to_string()).or_default().push(progress);
+        }
+    }
 }
 
 /// `reqwest`, as rmcp uses it by default, with a memory.
@@ -50,9 +71,16 @@ impl StreamableHttpClient for Recorder {
         if let StreamableHttpPostResponse::Json(_, Some(id)) | StreamableHttpPostResponse::Sse(_, Some(id)) =
             &answer
         {
-            self.seen.lock().expect("not poisoned").session = Some(id.clone());
+            self.seen.lock().expect("not poisoned").ids.insert(id.clone());
         }
-        Ok(answer)
+        Ok(match answer {
+            StreamableHttpPostResponse::Sse(stream, id) => {
+                let seen = self.seen.clone();
+                let stream = stream.inspect(move |event| seen.lock().expect("not poisoned").look_at(event));
+                StreamableHttpPostResponse::Sse(stream.boxed(), id)
+            }
+            other => other,
+        })
     }
 
     async fn delete_session(
@@ -75,6 +103,9 @@ impl StreamableHttpClient for Recorder {
         auth_header: Option<String>,
         custom_headers: HashMap<HeaderName, HeaderValue>,
     ) -> Result<BoxStream<'static, Result<Sse, SseError>>, Failure> {
-        self.inner.get_stream(uri, session_id, last_event_id, auth_header, custom_headers).await
+        let stream =
+            self.inner.get_stream(uri, session_id, last_event_id, auth_header, custom_headers).await?;
+        self.seen.lock().expect("not poisoned").streams += 1;
+        Ok(stream)
     }
 }

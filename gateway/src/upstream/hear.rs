@@ -1,7 +1,6 @@
-//! Reading what a hub answers: bounded, to the answer and no further.
+//! Asking a hub something of our own, and reading what it answers: bounded, to the answer and no further.
 
-use super::letters::ID;
-use crate::upstream::{Answer, Hangup, Link};
+use super::{Answer, Hangup, Link};
 use bytes::{Bytes, BytesMut};
 use mcphub_health::BootId;
 use mcphub_http1::response::media_type_is;
@@ -11,6 +10,8 @@ use mcphub_mcp::{Event, EventSplitter, RawId};
 use std::io;
 use std::time::Duration;
 
+/// The id of every request of ours. Each has its connection to itself, so none can be taken for another.
+pub(crate) const ID: &str = "1";
 /// Bounds on the head of an answer.
 const HEAD: HeadLimits = HeadLimits { head: 32 * 1024, line: 8 * 1024, fields: 100 };
 /// How our own hub tells one life of itself from the next. Others may do the same.
@@ -20,27 +21,41 @@ const BOOT_MAX: usize = 128;
 
 /// An answer.
 #[derive(Debug)]
-pub(super) struct Heard {
+pub(crate) struct Heard {
     /// 200 to 599.
-    pub(super) status: u16,
+    pub(crate) status: u16,
     /// Whether it is a page for people.
-    pub(super) html: bool,
+    pub(crate) html: bool,
     /// Its body, or of an event stream the data of the event that answers. `None` where it is longer than allowed.
-    pub(super) body: Option<Bytes>,
+    pub(crate) body: Option<Bytes>,
     /// Which life of the hub answered.
-    pub(super) boot: Option<BootId>,
+    pub(crate) boot: Option<BootId>,
 }
 
 /// Asks, and reads up to `most` bytes of the answer. The connection comes back if it may carry another question.
 ///
 /// # Errors
 /// The connection broke before the answer was whole, or what came is no HTTP.
-pub(super) async fn ask(
-    mut link: Link,
+pub(crate) async fn ask(
+    link: Link,
     letter: &[u8],
     most: usize,
     patience: Duration,
 ) -> Result<(Heard, Option<Link>), Hangup> {
+    let (heard, answer) = exchange(link, letter, most, patience).await?;
+    Ok((heard, answer.into_link()))
+}
+
+/// As [`ask`], with the head of the answer and its connection.
+///
+/// # Errors
+/// As [`ask`].
+pub(crate) async fn exchange(
+    mut link: Link,
+    letter: &[u8],
+    most: usize,
+    patience: Duration,
+) -> Result<(Heard, Answer), Hangup> {
     link.wire.write(&[letter], patience).await?;
     let head = Answer::head(&mut link, &HEAD).await?;
     let (status, streams) = (head.status, head.is_event_stream());
@@ -51,10 +66,11 @@ pub(super) async fn ask(
         true => event(&mut answer, most).await?,
         false => whole(&mut answer, most).await?,
     };
-    Ok((Heard { status, html, body, boot }, answer.into_link()))
+    Ok((Heard { status, html, body, boot }, answer))
 }
 
-fn boot_of(head: &ResponseHead) -> Option<BootId> {
+/// Which life of the hub gave this answer, where it says so.
+pub(crate) fn boot_of(head: &ResponseHead) -> Option<BootId> {
     let told = head.fields.iter().find(|(name, ..)| name.eq_ignore_ascii_case(BOOT))?.1;
     let text = std::str::from_utf8(told).ok()?.trim();
     (1..=BOOT_MAX).contains(&text.len()).then(|| BootId::of(text))

@@ -1,0 +1,127 @@
+//! One session, as long as it lives on one hub.
+
+use super::{PinCount, seconds};
+use crate::clock;
+use crate::migrate::Care;
+use mcphub_session::record::Stay;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// A session in one stay. A move begins another entry: what was in flight at the hub that it left goes on being counted
+/// with that hub.
+#[derive(Debug)]
+pub struct Entry {
+    pub(super) pins: Arc<PinCount>,
+    /// Where it lives, if that is not where its token says.
+    stay: Option<Stay>,
+    /// Whole seconds of [`clock::since_start`].
+    pub(super) last_used: AtomicU32,
+    /// When its hub last answered it with success, in milliseconds of [`clock::since_start`]; 0: never that we saw.
+    worked: AtomicU64,
+    pub(super) in_flight: AtomicU32,
+    /// What is only needed while it has an open stream or is looked after; shared by all its entries.
+    care: OnceLock<Arc<Care>>,
+}
+
+impl Entry {
+    pub(super) fn new(pins: Arc<PinCount>, stay: Option<Stay>, now: u32) -> Self {
+        Self {
+            pins,
+            stay,
+            last_used: AtomicU32::new(now),
+            worked: AtomicU64::new(0),
+            in_flight: AtomicU32::new(0),
+            care: OnceLock::new(),
+        }
+    }
+
+    /// The entry that takes the place of `before`: the session lives here from now on, and its new hub knows it.
+    pub(super) fn after(before: &Self, pins: Arc<PinCount>, stay: Stay, now: Duration) -> Self {
+        let next = Self::new(pins, Some(stay), seconds(now));
+        next.note_worked(now);
+        let _ = next.care.set(Arc::clone(before.care()));
+        next
+    }
+
+    /// The count of its hub's sessions.
+    #[must_use]
+    pub fn pins(&self) -> &Arc<PinCount> {
+        &self.pins
+    }
+
+    /// Where it lives; `None`: where its token says.
+    #[must_use]
+    pub fn stay(&self) -> Option<&Stay> {
+        self.stay.as_ref()
+    }
+
+    /// The number of its stay; 0 is the token's.
+    #[must_use]
+    pub fn stay_number(&self) -> u32 {
+        self.stay.as_ref().map_or(0, |stay| stay.number)
+    }
+
+    /// Requests in flight at the hub of this stay; an open GET stream is none.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Its hub has answered with success. `now` is a moment of [`clock::since_start`].
+    pub fn note_worked(&self, now: Duration) {
+        self.worked.store(u64::try_from(now.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// When its hub last answered it with success; `None`: never that this process saw.
+    #[must_use]
+    pub fn worked(&self) -> Option<Duration> {
+        let millis = self.worked.load(Ordering::Relaxed);
+        (millis > 0).then(|| Duration::from_millis(millis))
+    }
+
+    /// Its streams, and who looks after it.
+    pub(crate) fn care(&self) -> &Arc<Care> {
+        self.care.get_or_init(Arc::default)
+    }
+
+    /// Its streams, and who looks after it, if it ever had any.
+    pub(crate) fn care_if_any(&self) -> Option<&Arc<Care>> {
+        self.care.get()
+    }
+
+    /// Whether it is on its way to another hub, or something else about it needs care: its requests must ask where to go.
+    #[must_use]
+    pub fn is_tended(&self) -> bool {
+        self.care.get().is_some_and(|care| care.is_tended())
+    }
+
+    pub(super) fn is_idle(&self, now: u32, idle_age: Duration) -> bool {
+        let idle = now.saturating_sub(self.last_used.load(Ordering::Relaxed));
+        u64::from(idle) > idle_age.as_secs() && self.in_flight.load(Ordering::Relaxed) == 0
+    }
+}
+
+/// A request in flight within a session. The session's idle time begins when the last of them is dropped.
+#[derive(Debug)]
+pub struct Busy(Arc<Entry>);
+
+impl Busy {
+    /// Counts a request of this session in.
+    #[must_use]
+    pub fn new(entry: &Arc<Entry>) -> Self {
+        if entry.in_flight.fetch_add(1, Ordering::Relaxed) == 0 {
+            entry.pins.busy.fetch_add(1, Ordering::Relaxed);
+        }
+        Self(Arc::clone(entry))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.last_used.store(seconds(clock::since_start()), Ordering::Relaxed);
+        if self.0.in_flight.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.0.pins.busy.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
