@@ -31,6 +31,8 @@ pub use memory::{FAILOVERS_MAX, WISHES_MAX};
 pub use record::{FailoverRecord, TEXT_MAX, Trigger, WishRecord};
 pub use sessions::{RECORDS_BYTES_MAX, RECORDS_MAX, RecordChanges, Records};
 
+pub(crate) use sessions::forget_records;
+
 use crate::clock;
 use keeper::{Orders, Progress, Shared};
 use mcphub_routing::HubId;

@@ -5,6 +5,8 @@
 
 mod backends;
 mod checks;
+mod outages;
+mod server;
 
 use super::*;
 use mcphub_session::Ending;

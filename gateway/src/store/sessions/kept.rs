@@ -200,7 +200,7 @@ impl Kept {
 
     /// Forgets those of the next `looks` records that may be forgotten.
     pub(in crate::store) fn sweep(&mut self, now: u64, looks: usize, holds_file: bool) -> usize {
-        let over = self.shelf.over(now, looks);
+        let over = self.shelf.over(now, looks, looks);
         for (key, _) in &over {
             self.shelf.remove(*key);
             self.unwritten.strike(*key);

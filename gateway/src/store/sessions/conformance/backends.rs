@@ -1,6 +1,6 @@
 //! Which stores are there, and which checks does each of them pass? All of them.
 
-use super::checks;
+use super::server::Server;
 use super::*;
 
 /// A test per check, for one backend.
@@ -37,6 +37,14 @@ conformance!(memory);
 conformance!(embedded);
 conformance!(embedded_reopened);
 conformance!(embedded_without_a_disk);
+conformance!(nats);
+
+/// Two gateways, each with a connection of its own.
+async fn nats() -> Place {
+    let server = Server::start();
+    let (one, two) = (server.records().await, server.records().await);
+    Place { one, two, _around: Box::new(server) }
+}
 
 async fn memory() -> Place {
     let one = Records::in_memory();
