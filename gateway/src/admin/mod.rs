@@ -3,7 +3,7 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET /livez` | 200 while the process works |
-//! | `GET /readyz` | 200 when it serves; 503 while it stops |
+//! | `GET /readyz` | 200 when it serves: `ready`, or `degraded` while the records of sessions may not be kept; 503 while it stops |
 //! | `GET /metrics` | Prometheus text |
 //! | `GET /v1/openapi.json` | all that follows, for programs |
 //! | `GET /v1/status` | phase, configuration, hubs by health, store, load |
@@ -120,7 +120,7 @@ async fn dispatch(route: Route<'_>, question: &Question<'_>) -> Result<Reply, Pr
     };
     match route {
         Route::Live => Ok(Reply::text(200, "live")),
-        Route::Ready => Ok(reads::ready(edge.lifecycle.phase())),
+        Route::Ready => Ok(reads::ready(edge)),
         Route::Metrics => Ok(reads::metrics(edge)),
         Route::Document => Ok(Reply::json(200, &openapi::document(snapshot.settings.admin.token.is_some()))),
         Route::Status => Ok(reads::status(edge, snapshot).await),
