@@ -24,7 +24,7 @@ run: ## Build the gateway and start it with four hubs on 127.0.0.1:8080
 	@exec $(TARGET)/release/mcphub-edge demo
 
 test: ## Run every test
-	@$(INSTALL) build nextest node python abuse wan peers
+	@$(INSTALL) build nextest node python abuse wan nats peers
 	$(CARGO) build --workspace --bins --tests
 	$(CARGO) test --workspace --doc --quiet
 	$(CARGO) nextest run --workspace

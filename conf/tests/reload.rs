@@ -65,6 +65,8 @@ fn verdicts() {
     check("127.0.0.1:8081", flags, needs(&names));
     check("[[hub]]", "[admin]\naddress = \"127.0.0.1:9091\"\n[[hub]]", needs(&["admin.address"]));
     check("[[hub]]", "[state]\ndirectory = \"elsewhere\"\n[[hub]]", needs(&["state"]));
+    let nats = "[state]\nbackend = \"nats\"\nurl = \"nats://127.0.0.1\"\n[[hub]]";
+    check("[[hub]]", nats, needs(&["state"]));
     // All or nothing: a change that could be swapped does not slip in beside one that cannot.
     check("threads = 2", "threads = 3\nname = \"other\"", needs(&["gateway.threads"]));
 }

@@ -13,12 +13,13 @@ use crate::observe::logging::{self, Format, LogQueue};
 use crate::observe::metrics::Metrics;
 use crate::sessions::Sessions;
 use crate::snapshot::Snapshot;
-use crate::store::{Records, Store};
+use crate::store::{self, Records, Store};
 use crate::watch::{Timing, Watch};
 use anyhow::Context as _;
 use async_trait::async_trait;
 use mcphub_conf::Loaded;
 use mcphub_conf::settings::{LogFormat, StateSettings};
+use mcphub_session::SessionStore as _;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{ListenFds, RunArgs as ServerArgs, Server, ShutdownWatch};
 use pingora::services::Service;
@@ -29,6 +30,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 /// How long a successor waits to be given the listeners.
@@ -63,7 +65,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let sockets = Sockets::open(&loaded, inherited)?;
 
     let store = open_store(&loaded, &state)?;
-    let records = Records::embedded(&store);
+    // Dropped last: the store on NATS lives on it.
+    let (records, _runtime) = open_records(&loaded, &store)?;
     let (publisher, snapshots) = mcphub_routing::channel(first);
     let lifecycle = Lifecycle::default();
     let watch = Watch::start(loaded.files.iter().cloned(), Timing::default())
@@ -127,7 +130,7 @@ fn state_directory(loaded: &Loaded) -> PathBuf {
     match &loaded.settings.state {
         StateSettings::Embedded { directory } => directory.clone(),
         // Only the hand-over socket lives on this machine then.
-        StateSettings::Nats { .. } => {
+        StateSettings::Nats(_) => {
             std::env::temp_dir().join(format!("mcphub-edge-{}", loaded.settings.gateway.name))
         }
     }
@@ -145,6 +148,27 @@ fn open_store(loaded: &Loaded, directory: &Path) -> anyhow::Result<Store> {
         tracing::warn!(condition = ?store.condition(), "starting without what was remembered");
     }
     Ok(store)
+}
+
+/// What has become of sessions: in the store's file, or shared with other gateways, on a runtime of its own, since it
+/// begins before and ends after everything else. It is waited for a little, and its absence stops nobody.
+fn open_records(loaded: &Loaded, store: &Store) -> anyhow::Result<(Records, Option<Runtime>)> {
+    let StateSettings::Nats(settings) = &loaded.settings.state else {
+        return Ok((Records::embedded(store), None));
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("records")
+        .enable_all()
+        .build()?;
+    let records = runtime.block_on(async {
+        let records = Records::nats(settings);
+        if !records.known(STORE_WAIT).await {
+            tracing::warn!(condition = ?records.condition(), "starting without what has become of sessions");
+        }
+        records
+    });
+    Ok((records, Some(runtime)))
 }
 
 type Inherited = BTreeMap<String, OwnedFd>;
@@ -241,6 +265,7 @@ impl Service for ControlService {
         }
         let Some(control) = self.control.take() else { return };
         tokio::spawn(migrate::notice::follow(Arc::clone(&self.edge)));
+        tokio::spawn(store::forget_records(self.edge.records.clone()));
         tokio::spawn(migrate::shepherd::watch(Arc::clone(&self.edge)));
         if let Err(error) = control.run(self.lifecycle.clone()).await {
             tracing::error!(%error, "the control task cannot run; configuration changes will not be seen");

@@ -10,6 +10,7 @@
 #   python   the environments of tests/clients/python, and schemathesis
 #   abuse    Debian's slowhttptest and testssl.sh
 #   wan      Debian's iproute2, for tests in networks of their own
+#   nats     Debian's nats-server, for the store that many gateways share; installed and not started
 #   peers    Debian's HAProxy, which the gateway is held against; installed and not started
 #
 # Debian packages are the only thing that leaves the build folder. The rest goes under its tools/ (target/tools, or
@@ -132,6 +133,17 @@ wan() {
     has ip || debian iproute2
 }
 
+nats() {
+    if has nats-server; then return; fi
+    debian nats-server
+    # Debian starts what it installs; the tests want only the program.
+    if [ -d /run/systemd/system ]; then
+        $root systemctl disable --now nats-server >&2
+    elif [ -x /etc/init.d/nats-server ]; then
+        $root /etc/init.d/nats-server stop >&2
+    fi
+}
+
 peers() {
     if has haproxy; then return; fi
     debian haproxy
@@ -145,10 +157,10 @@ peers() {
 exec 9>"$tools/lock"
 if has flock; then flock 9; fi
 
-[ $# -gt 0 ] || die "usage: tests/tools/install.sh build|lint|nextest|node|python|abuse|wan|peers..."
+[ $# -gt 0 ] || die "usage: tests/tools/install.sh build|lint|nextest|node|python|abuse|wan|nats|peers..."
 for part in "$@"; do
     case $part in
-        build|lint|nextest|node|python|abuse|wan|peers) "$part" ;;
+        build|lint|nextest|node|python|abuse|wan|nats|peers) "$part" ;;
         *) die "there is no part $part" ;;
     esac
 done

@@ -138,8 +138,18 @@ pub enum StateSettings {
         directory: PathBuf,
     },
     /// NATS JetStream, shared by many points of presence.
-    Nats {
-        /// `nats://` or `tls://`, host and port, no credentials.
-        url: String,
-    },
+    Nats(NatsSettings),
+}
+
+/// `[state]` with backend = "nats".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NatsSettings {
+    /// `nats://` or `tls://`, host and port, no credentials; not empty, and of one scheme.
+    pub urls: Vec<String>,
+    /// The key-value bucket; created by the gateway where missing.
+    pub bucket: String,
+    /// How many servers keep it, 1 to 5, where the gateway creates it.
+    pub replicas: u16,
+    /// The credentials; read whenever a connection is made.
+    pub credentials_file: Option<PathBuf>,
 }

@@ -14,8 +14,8 @@ mod secret;
 mod upstream;
 
 pub use control::{
-    Canary, FailoverSettings, HealthSettings, MetricsSettings, PredictorMode, PredictorSettings, Probe,
-    SessionSettings, StateSettings,
+    Canary, FailoverSettings, HealthSettings, MetricsSettings, NatsSettings, PredictorMode,
+    PredictorSettings, Probe, SessionSettings, StateSettings,
 };
 pub use gateway::{AdminSettings, GatewaySettings, LogFormat, LogLevel, LogSettings, ShutdownSettings};
 pub use hub::{HubMetrics, HubScheme, HubSettings, HubUrl};

@@ -10,12 +10,12 @@ mod web;
 
 pub(crate) use choice::{Backend, ProbeKind};
 pub(crate) use json::JsonTable;
-pub(crate) use name::{EnvName, MetricName, ToolName};
+pub(crate) use name::{BucketName, EnvName, MetricName, ToolName};
 pub(crate) use net::HostEntry;
 pub(crate) use number::{Bytes, Km};
 
 pub(crate) use place::DatabaseText;
-pub(crate) use web::{MetricsAt, NatsUrl, Origin, UrlPath};
+pub(crate) use web::{MetricsAt, NatsUrls, Origin, UrlPath};
 
 use crate::field::{Value, Wrong};
 use schemars::{Schema, json_schema};

@@ -99,6 +99,30 @@ impl Value for MetricName {
     }
 }
 
+/// The name of a bucket on NATS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BucketName(pub(crate) String);
+
+impl Value for BucketName {
+    fn read(value: &DeValue<'_>) -> Result<Self, Wrong> {
+        let written = text(value, "a name such as \"mcphub-sessions\"")?;
+        let part = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+        if (1..=64).contains(&written.len()) && written.bytes().all(part) {
+            return Ok(Self(written.to_owned()));
+        }
+        let remedy = "write 1 to 64 letters, digits, `_` and `-`";
+        Err(Wrong::new(format!("{} is not the name of a bucket", quote(written)), remedy))
+    }
+
+    fn show(&self) -> serde_json::Value {
+        json!(self.0)
+    }
+
+    fn describe() -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$" })
+    }
+}
+
 /// The name of a variable of the environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EnvName(pub(crate) String);

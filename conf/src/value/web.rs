@@ -101,6 +101,44 @@ impl Value for NatsUrl {
     }
 }
 
+/// One NATS server, or several of one cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NatsUrls(pub(crate) Vec<String>);
+
+/// Servers named: a client finds the others of the cluster by itself.
+const NATS_URLS_MAX: usize = 16;
+
+impl Value for NatsUrls {
+    fn read(value: &DeValue<'_>) -> Result<Self, Wrong> {
+        const EXAMPLE: &str = "[\"nats://10.0.0.1:4222\", \"nats://10.0.0.2:4222\"]";
+        let DeValue::Array(list) = value else { return NatsUrl::read(value).map(|url| Self(vec![url.0])) };
+        if list.is_empty() || list.len() > NATS_URLS_MAX {
+            let what = format!("a list of {} servers", list.len());
+            return Err(Wrong::new(what, format!("write 1 to {NATS_URLS_MAX}, such as {EXAMPLE}")));
+        }
+        let urls: Vec<_> = list
+            .iter()
+            .map(|item| NatsUrl::read(item.get_ref()).map(|url| url.0))
+            .collect::<Result<_, _>>()?;
+        // One server in the clear would be asked for the credentials of the others.
+        if urls.iter().any(|url| url.starts_with("tls:")) != urls.iter().all(|url| url.starts_with("tls:")) {
+            return Err(Wrong::new("some of the servers are asked over TLS only", "write tls:// for all"));
+        }
+        Ok(Self(urls))
+    }
+
+    fn show(&self) -> serde_json::Value {
+        json!(self.0)
+    }
+
+    fn describe() -> Schema {
+        let one = NatsUrl::describe();
+        json_schema!({ "anyOf": [one, {
+            "type": "array", "items": one, "minItems": 1, "maxItems": NATS_URLS_MAX,
+        }] })
+    }
+}
+
 fn not_a_url(written: &str, example: &str) -> Wrong {
     Wrong::new(format!("{} is not a URL", quote(written)), format!("write a URL such as {example}"))
 }
@@ -318,5 +356,6 @@ mod tests {
         check::<MetricsAt>("metrics", Err("write \"/metrics\""));
         check::<NatsUrl>("nats://127.0.0.1:4222", Ok("nats://127.0.0.1:4222"));
         check::<NatsUrl>("http://127.0.0.1:4222", Err("the scheme `http`"));
+        check::<NatsUrls>("http://127.0.0.1:4222", Err("the scheme `http`"));
     }
 }

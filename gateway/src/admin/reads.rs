@@ -11,7 +11,7 @@ use crate::control::{LastReload, Unasked};
 use crate::edge::Edge;
 use crate::snapshot::Snapshot;
 use mcphub_health::PublicHealth;
-use mcphub_session::StoreCondition;
+use mcphub_session::{SessionStore as _, StoreCondition};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -55,6 +55,8 @@ pub(super) struct StatusView {
     hubs_by_state: BTreeMap<&'static str, usize>,
     /// Whether wishes and failovers are kept on disk.
     store: StoreView,
+    /// Whether what becomes of sessions is kept: `ready`, `degraded` or `unreachable`.
+    session_records: StoreView,
     /// Client connections open now.
     connections: i64,
     /// Requests in flight now, open streams included.
@@ -66,7 +68,7 @@ pub(super) struct StatusView {
 /// Whether wishes and failovers are kept on disk.
 #[derive(Debug, Serialize, JsonSchema)]
 struct StoreView {
-    /// `ready`, `waiting`, `degraded`, or `unknown` while the control task is busy.
+    /// `ready`, `waiting`, `degraded`, `unreachable`, or `unknown` while the control task is busy.
     condition: String,
     /// Why it is not ready.
     error: Option<String>,
@@ -139,6 +141,7 @@ pub(super) async fn status(edge: &Edge, snapshot: &Snapshot) -> Reply {
         hubs_by_health: by_health,
         hubs_by_state: by_state,
         store: store(edge).await,
+        session_records: records(edge),
         connections: edge.metrics.connections.get(),
         requests_in_flight: edge.metrics.in_flight.get(),
         streams_open: edge.metrics.streams.get(),
@@ -158,6 +161,15 @@ async fn store(edge: &Edge) -> StoreView {
         Ok(told) => StoreView { condition: told.store.to_owned(), error: told.store_error },
         Err(unasked) => StoreView { condition: "unknown".to_owned(), error: Some(unasked.to_string()) },
     }
+}
+
+fn records(edge: &Edge) -> StoreView {
+    let (condition, error) = match edge.records.condition() {
+        StoreCondition::Ready => ("ready", None),
+        StoreCondition::Degraded { why } => ("degraded", Some(why)),
+        StoreCondition::Unreachable { why } => ("unreachable", Some(why)),
+    };
+    StoreView { condition: condition.to_owned(), error }
 }
 
 pub(super) async fn hubs(edge: &Edge) -> Result<Reply, Problem> {

@@ -51,8 +51,10 @@ impl Format {
 }
 
 /// Libraries that call ordinary events of a busy day *info* or *error*. They are heard from `warn` up (the MCP SDK
-/// not at all: it calls every session that ends an error), unless the whole log is at `debug` or below.
-const NOISY: [&str; 9] = [
+/// not at all: it calls every session that ends an error; the NATS client neither: it repeats at each try what our
+/// store says once), unless the whole log is at `debug` or below.
+const NOISY: [&str; 10] = [
+    "async_nats=off",
     "pingora=warn",
     "pingora_core=warn",
     "pingora_pool=warn",

@@ -1,8 +1,9 @@
 //! What must this gateway still know after a restart?
 //!
-//! What operators want of hubs, and which failovers there were. All of it is in memory, where reads are answered; a
-//! thread of its own brings the changes to one file, `edge.redb` in the state directory, many changes in one commit.
-//! Nobody ever waits for a disk who does not ask to ([`Store::flushed`]).
+//! What operators want of hubs, which failovers there were, and what has become of sessions ([`Records`]). All of it is
+//! in memory, where reads are answered; a thread of its own brings the changes to one file, `edge.redb` in the state
+//! directory, many changes in one commit. Nobody ever waits for a disk who does not ask to ([`Store::flushed`]), apart
+//! from who writes a record: it is not said to be kept before it is.
 //!
 //! A file that cannot be had never stops the gateway:
 //!
@@ -14,10 +15,10 @@
 //! | was written by a later version | it is not touched; [`Condition::Degraded`] |
 //!
 //! What is changed meanwhile stays in memory, and goes to the file once it can be had; there it wins over what the
-//! file says of the same thing.
+//! file says of the same thing. Of a session, it wins if it is the later of the two; see `sessions/kept.rs`.
 //!
 //! Owns: the file, its tables and their versions, the thread. Does not know: what a wish does, when a hub fails.
-//! Session records and what the predictor learns will have tables of their own in the same file.
+//! What the predictor learns will have a table of its own in the same file.
 
 mod file;
 mod keeper;
@@ -29,6 +30,8 @@ pub use file::FILE_NAME;
 pub use memory::{FAILOVERS_MAX, WISHES_MAX};
 pub use record::{FailoverRecord, TEXT_MAX, Trigger, WishRecord};
 pub use sessions::{RECORDS_BYTES_MAX, RECORDS_MAX, RecordChanges, Records};
+
+pub(crate) use sessions::forget_records;
 
 use crate::clock;
 use keeper::{Orders, Progress, Shared};

@@ -1,6 +1,7 @@
 //! What is said of the store in its table of troubles, one by one.
 
 mod children;
+mod records;
 mod torn;
 
 use super::*;

@@ -60,7 +60,7 @@ impl Upstream {
 #[cfg(test)]
 mod tests {
     use crate::snapshot::tests::snapshot;
-    use futures::FutureExt as _;
+    use futures_util::FutureExt as _;
     use std::pin::pin;
     use std::sync::Arc;
 

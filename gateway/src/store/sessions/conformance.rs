@@ -5,6 +5,8 @@
 
 mod backends;
 mod checks;
+mod outages;
+mod server;
 
 use super::*;
 use mcphub_session::Ending;
@@ -14,7 +16,7 @@ use std::any::Any;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A moment long after every record of these tests was written, and before any of them is over.
-const NOW: u64 = 1_800_000_000;
+pub(in crate::store) const NOW: u64 = 1_800_000_000;
 
 /// An empty store.
 pub(super) struct Place {
@@ -25,7 +27,7 @@ pub(super) struct Place {
 }
 
 /// A record of a living session, on its stay of this number.
-pub(super) fn live(stay: u32, hub: &str) -> Record {
+pub(in crate::store) fn live(stay: u32, hub: &str) -> Record {
     let row = format!(
         r#"{{"schema":1,"caller":"07070707070707070707070707070707","expires_at":{},"live":{{"stay":{stay},"hub":"{hub}",
             "upstream":"0a1b2c3d","version":"2025-11-25","last_used":{NOW}}}}}"#,
@@ -34,17 +36,17 @@ pub(super) fn live(stay: u32, hub: &str) -> Record {
     Record::from_bytes(row.as_bytes()).expect("a record")
 }
 
-pub(super) fn ending(why: Ended) -> Ending {
+pub(in crate::store) fn ending(why: Ended) -> Ending {
     let Record { caller, expires_at, .. } = live(0, "a");
     Ending { caller, expires_at, at: NOW, why }
 }
 
-pub(super) fn key(number: u64) -> SessionKey {
+pub(in crate::store) fn key(number: u64) -> SessionKey {
     SessionKey::from_bytes((u128::from(number) << 64 | 0xfeed).to_be_bytes())
 }
 
 /// Waits until this view has it at this revision.
-pub(super) async fn seen(records: &Records, key: SessionKey, revision: Revision) -> Found {
+pub(in crate::store) async fn seen(records: &Records, key: SessionKey, revision: Revision) -> Found {
     let look = async {
         loop {
             match records.get(key).await.expect("readable") {
@@ -57,19 +59,19 @@ pub(super) async fn seen(records: &Records, key: SessionKey, revision: Revision)
 }
 
 /// What a write that lost was told.
-pub(super) fn conflict(result: Result<Revision, StoreError>) -> Option<Found> {
+pub(in crate::store) fn conflict(result: Result<Revision, StoreError>) -> Option<Found> {
     match result {
         Err(StoreError::Conflict { found }) => found,
         other => panic!("{other:?}"),
     }
 }
 
-pub(super) async fn next(changes: &mut RecordChanges) -> Change {
+pub(in crate::store) async fn next(changes: &mut RecordChanges) -> Change {
     tokio::time::timeout(PATIENCE, changes.next()).await.expect("a change")
 }
 
 /// Nothing more is told for a while.
-pub(super) async fn quiet(changes: &mut RecordChanges) {
+pub(in crate::store) async fn quiet(changes: &mut RecordChanges) {
     let more = tokio::time::timeout(Duration::from_millis(150), changes.next()).await;
     assert!(more.is_err(), "{more:?}");
 }

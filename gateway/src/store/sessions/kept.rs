@@ -3,8 +3,8 @@
 //! A file that was not ours for a while may say something else of a session than we do. **Both are never lost, and
 //! neither wins by chance:** a tombstone wins over everything; of two living records the one with the later stay wins,
 //! since the session has moved on; of two of the same stay, ours if the file does not have it yet, else the file's.
-//! What we have and the file has not, it gets. Whatever wins is news to those who watch, and has a revision of its own:
-//! who has seen the other one loses their next write.
+//! What we have and the file has not, it gets. What wins over ours is news to those who watch, and has another revision:
+//! who has seen ours loses their next write.
 
 use super::shelf::{Bounds, Entry, Shelf, Text};
 use mcphub_session::{Revision, SessionKey, StoreError};
@@ -187,12 +187,8 @@ impl Kept {
             self.unwritten.strike(key);
         } else if ours_wins(&ours.text, &theirs.text, self.unwritten.has(key)) {
             self.unwritten.note(key, ours.change);
-            if same_revision {
-                let text = ours.text.clone();
-                let revision = self.next_revision(now_unix_ms);
-                self.shelf.put(key, text, revision, change);
-            }
         } else if same_revision {
+            // Given by two processes in the same millisecond. Who has seen ours must not take this one for it.
             let revision = self.next_revision(now_unix_ms);
             self.shelf.put(key, theirs.text, revision, change);
             self.unwritten.note(key, change);
@@ -204,7 +200,7 @@ impl Kept {
 
     /// Forgets those of the next `looks` records that may be forgotten.
     pub(in crate::store) fn sweep(&mut self, now: u64, looks: usize, holds_file: bool) -> usize {
-        let over = self.shelf.over(now, looks);
+        let over = self.shelf.over(now, looks, looks);
         for (key, _) in &over {
             self.shelf.remove(*key);
             self.unwritten.strike(*key);
@@ -230,3 +226,6 @@ fn ours_wins(ours: &Text, theirs: &Text, is_unwritten: bool) -> bool {
         (Some(ours), Some(theirs)) => ours.stay.number > theirs.stay.number,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,6 +59,8 @@ pub(in crate::store) struct Entry {
     pub(in crate::store) revision: Revision,
     /// The number of its last change.
     pub(in crate::store) change: u64,
+    /// When it was last known to be there.
+    era: u64,
 }
 
 /// What a record says, where that can be read.
@@ -139,6 +141,11 @@ impl Text {
 }
 
 impl Entry {
+    /// One that stands on no shelf.
+    pub(in crate::store) fn new(text: Text, revision: Revision) -> Self {
+        Self { text, revision, change: 0, era: 0 }
+    }
+
     /// What those who asked for it are told.
     pub(in crate::store) fn found(&self) -> Result<Found, StoreError> {
         match &self.text {
@@ -221,7 +228,7 @@ impl Shelf {
     /// Puts a record there, as change number `change`, which must be greater than any before.
     pub(in crate::store) fn put(&mut self, key: SessionKey, text: Text, revision: Revision, change: u64) {
         self.bytes += text.bytes() + OVERHEAD;
-        let entry = Entry { text, revision, change };
+        let entry = Entry { text, revision, change, era: self.era };
         if let Some(old) = self.entries.insert(key, entry) {
             self.bytes -= old.text.bytes() + OVERHEAD;
             self.order.remove(&old.change);
@@ -236,20 +243,69 @@ impl Shelf {
         Some(entry)
     }
 
-    /// Looks at the next `looks` records and names those that may be forgotten; the one after that goes on there.
-    pub(in crate::store) fn over(&mut self, now: u64, looks: usize) -> Vec<(SessionKey, Revision)> {
+    /// Looks at the next `looks` records and names `most` of those that may be forgotten; the next sweep goes on there.
+    pub(in crate::store) fn over(
+        &mut self,
+        now: u64,
+        looks: usize,
+        most: usize,
+    ) -> Vec<(SessionKey, Revision)> {
         let from = self.broom.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut rest = self.entries.range((from, Bound::Unbounded));
+        let mut rest = self.entries.range((from, Bound::Unbounded)).take(looks).peekable();
         let mut over = Vec::new();
         let mut last = None;
-        for (key, entry) in rest.by_ref().take(looks) {
-            last = Some(*key);
+        while let (Some((key, entry)), true) = (rest.peek(), over.len() < most) {
+            last = Some(**key);
             if entry.text.is_over(now) {
-                over.push((*key, entry.revision));
+                over.push((**key, entry.revision));
             }
+            rest.next();
         }
-        self.broom = if rest.next().is_some() { last } else { None };
+        let is_end = |last| self.entries.range((Bound::Excluded(last), Bound::Unbounded)).next().is_none();
+        self.broom = last.filter(|last| !is_end(*last));
         over
+    }
+
+    /// Everything is going to be read anew. Says how that is called; until [`Self::finish`], not all that there is may
+    /// be here, and what is here may be gone.
+    pub(in crate::store) fn begin(&mut self) -> u64 {
+        self.era += 1;
+        self.complete = false;
+        self.era
+    }
+
+    /// Everything has been read: what was not seen again is gone.
+    pub(in crate::store) fn finish(&mut self) {
+        self.complete = true;
+        let gone: Vec<_> =
+            self.entries.iter().filter(|(_, entry)| !self.is_confirmed(entry)).map(|(key, _)| *key).collect();
+        for key in gone {
+            self.remove(key);
+        }
+    }
+
+    pub(in crate::store) fn era(&self) -> u64 {
+        self.era
+    }
+
+    pub(in crate::store) fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    pub(in crate::store) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// It was seen again, as it is here.
+    pub(in crate::store) fn confirm(&mut self, key: SessionKey) {
+        let era = self.era;
+        if let Some(entry) = self.entries.get_mut(&key) {
+            entry.era = era;
+        }
+    }
+
+    pub(in crate::store) fn is_confirmed(&self, entry: &Entry) -> bool {
+        entry.era == self.era
     }
 
     /// What to tell somebody who has read so far; `None` where there is no news.

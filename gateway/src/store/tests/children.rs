@@ -1,6 +1,9 @@
 //! What only a process of its own can show: sudden death, a full disk. The child is this test binary.
 
 use super::*;
+use crate::store::sessions::conformance::{ending, key, live};
+use mcphub_session::record::Ended;
+use mcphub_session::{Found, Revision, SessionStore as _, StoreCondition};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
@@ -75,6 +78,64 @@ async fn what_was_acknowledged_survives_kill_9() {
     println!("{last} writes acknowledged over five sudden deaths, none lost");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn child_of_many_writers() {
+    let Some(directory) = place() else { return };
+    let records = Records::embedded(&opened(&directory).await);
+    let begin = clock::random_u64() >> 1;
+    let write = |writer: u64| {
+        let records = records.clone();
+        async move {
+            for number in (0..).map(|round| begin + round * 64 + writer) {
+                let of = records.write(key(number), Revision::NONE, &live(1, "a")).await.expect("a write");
+                println!("\nacknowledged {number} 1");
+                records.write(key(number), of, &live(2, "b")).await.expect("a write");
+                println!("\nacknowledged {number} 2");
+                if number % 2 == 0 {
+                    records.end(key(number), ending(Ended::ByClient)).await.expect("an end");
+                    println!("\nacknowledged {number} 3");
+                }
+            }
+        }
+    };
+    let writers: Vec<_> = (0..64).map(|writer| tokio::spawn(write(writer))).collect();
+    for writer in writers {
+        writer.await.expect("no panic");
+    }
+}
+
+#[tokio::test]
+async fn records_that_were_acknowledged_survive_kill_9() {
+    let directory = directory();
+    let mut acknowledged = BTreeMap::new();
+    for round in 1..=4 {
+        let mut dying = child(&[], "child_of_many_writers", directory.path()).spawn().expect("a child");
+        let lines = BufReader::new(dying.stdout.take().expect("piped")).lines().map_while(Result::ok);
+        let mut said = lines.filter_map(|line| {
+            let (number, step) = line.strip_prefix("acknowledged ")?.split_once(' ')?;
+            Some((number.parse::<u64>().ok()?, step.parse::<u8>().ok()?))
+        });
+        acknowledged.extend(said.by_ref().take(500 * round));
+        dying.kill().expect("alive until now");
+        dying.wait().expect("dead");
+        acknowledged.extend(said);
+        let store = opened(directory.path()).await;
+        assert_eq!(store.condition(), Condition::Ready, "a crash is no damage");
+        let records = Records::embedded(&store);
+        for (number, step) in &acknowledged {
+            let found = records.get(key(*number)).await.expect("readable").expect("kept");
+            let reached = found.record.live().map_or(3, |live| live.stay.number);
+            // One more may have been written, but not acknowledged.
+            let possible = u32::from(*step)..=u32::from(*step) + 1;
+            assert!(possible.contains(&reached), "{number}: {step} acknowledged, {reached} found");
+        }
+        drop(records);
+        closed(store).await;
+    }
+    let steps: u64 = acknowledged.values().map(|step| u64::from(*step)).sum();
+    println!("{steps} writes of {} records over four sudden deaths, none lost", acknowledged.len());
+}
+
 /// Fills the room, writes, makes room: nothing may be lost on the way, and nobody may wait for it.
 async fn suffer_and_recover(directory: &Path, fill: impl FnOnce(), make_room: impl FnOnce()) {
     let store = opened(directory).await;
@@ -87,15 +148,26 @@ async fn suffer_and_recover(directory: &Path, fill: impl FnOnce(), make_room: im
     }
     assert!(!store.flushed(Duration::from_secs(2)).await, "2 MB found room");
     println!("\nfull: {}", trouble(&store));
+    let records = Records::embedded(&store);
+    let begun = clock::instant();
+    let revision = records.write(key(1), Revision::NONE, &live(1, "a")).await.expect("it wins in memory");
+    assert!(begun.elapsed() < Duration::from_millis(900), "at once");
+    assert!(matches!(records.condition(), StoreCondition::Degraded { .. }), "{records:?}");
+    records.end(key(2), ending(Ended::ByClient)).await.expect("it wins in memory");
     store.set_wish(&hub("a"), Some(wish("while it is full")));
     assert_eq!((store.failovers(usize::MAX).len(), store.wishes().len()), (1_000, 1), "memory serves");
     make_room();
     assert!(store.flushed(PATIENCE).await, "{store:?}");
-    assert_eq!(store.condition(), Condition::Ready);
+    assert_eq!((store.condition(), records.condition()), (Condition::Ready, StoreCondition::Ready));
+    drop(records);
     closed(store).await;
     let store = opened(directory).await;
     assert_eq!(store.condition(), Condition::Ready);
     assert_eq!((store.failovers(usize::MAX).len(), store.wishes().len()), (1_000, 1));
+    let records = Records::embedded(&store);
+    let found = Found { record: live(1, "a"), revision };
+    assert_eq!(records.get(key(1)).await.expect("readable"), Some(found));
+    assert!(records.get(key(2)).await.expect("readable").expect("kept").record.has_ended());
     assert_eq!(fs::read_dir(directory).expect("a directory").count(), 1, "nothing was set aside");
     println!("\nrecovered");
 }

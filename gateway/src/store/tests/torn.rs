@@ -1,8 +1,10 @@
 //! Whatever has happened to the file, the gateway starts, and keeps what it is told from then on.
 
 use super::*;
+use crate::store::sessions::conformance::{key, live};
+use mcphub_session::{Revision, SessionStore as _};
 
-/// A file of the last good days: 40 failovers in four commits, two wishes.
+/// A file of the last good days: 40 failovers in four commits, two wishes, 40 records of sessions.
 async fn good() -> Vec<u8> {
     let directory = directory();
     let store = opened(directory.path()).await;
@@ -11,6 +13,10 @@ async fn good() -> Vec<u8> {
     for commit in 0..4 {
         (1..=10).for_each(|id| store.put_failover(failover(commit * 10 + id)));
         assert!(store.flushed(PATIENCE).await);
+    }
+    let records = Records::embedded(&store);
+    for number in 0..40 {
+        records.write(key(number), Revision::NONE, &live(1, "a")).await.expect("a write");
     }
     closed(store).await;
     fs::read(directory.path().join(FILE_NAME)).expect("a file")
@@ -38,12 +44,20 @@ async fn check(what: &str, bytes: &[u8]) -> bool {
     for record in store.failovers(usize::MAX) {
         assert_eq!(record, failover(record.id), "{what}: what is there is what was written");
     }
+    let records = Records::embedded(&store);
+    for number in 0..40 {
+        let found = records.get(key(number)).await.expect("what is there can be read");
+        assert!(found.is_none_or(|found| found.record == live(1, "a")), "{what}: {number}");
+    }
     store.put_failover(failover(99));
+    let revision = records.write(key(99), Revision::NONE, &live(2, "b")).await.expect("a write");
     assert!(store.flushed(PATIENCE).await, "{what}: {store:?}");
     let before = (store.wishes(), store.failovers(usize::MAX));
     closed(store).await;
     let store = opened(directory.path()).await;
     assert_eq!(store.condition(), Condition::Ready, "{what}");
+    let found = Records::embedded(&store).get(key(99)).await.expect("readable").expect("kept");
+    assert_eq!((found.record, found.revision), (live(2, "b"), revision), "{what}");
     assert_eq!((store.wishes(), store.failovers(usize::MAX)), before, "{what}");
     kept.is_some()
 }

@@ -1,6 +1,6 @@
 //! Which stores are there, and which checks does each of them pass? All of them.
 
-use super::checks;
+use super::server::Server;
 use super::*;
 
 /// A test per check, for one backend.
@@ -35,6 +35,16 @@ macro_rules! conformance {
 
 conformance!(memory);
 conformance!(embedded);
+conformance!(embedded_reopened);
+conformance!(embedded_without_a_disk);
+conformance!(nats);
+
+/// Two gateways, each with a connection of its own.
+async fn nats() -> Place {
+    let server = Server::start();
+    let (one, two) = (server.records().await, server.records().await);
+    Place { one, two, _around: Box::new(server) }
+}
 
 async fn memory() -> Place {
     let one = Records::in_memory();
@@ -51,5 +61,27 @@ async fn opened(directory: &std::path::Path) -> Records {
 async fn embedded() -> Place {
     let directory = tempfile::tempdir().expect("a directory");
     let one = opened(directory.path()).await;
+    Place { two: one.clone(), one, _around: Box::new(directory) }
+}
+
+/// On a file that has been in use before.
+async fn embedded_reopened() -> Place {
+    let directory = tempfile::tempdir().expect("a directory");
+    {
+        let before = opened(directory.path()).await;
+        before.write(key(u64::MAX), Revision::NONE, &live(1, "a")).await.expect("a write");
+        let over = NOW + 1_000_000;
+        assert_eq!(before.sweep(over).await.expect("a sweep"), 1);
+    }
+    let one = opened(directory.path()).await;
+    Place { two: one.clone(), one, _around: Box::new(directory) }
+}
+
+/// On a file that has been let go of: everything is decided in memory, at once.
+async fn embedded_without_a_disk() -> Place {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = Store::open(directory.path());
+    assert!(store.loaded(PATIENCE).await && store.release(PATIENCE).await, "{store:?}");
+    let one = Records::embedded(&store);
     Place { two: one.clone(), one, _around: Box::new(directory) }
 }

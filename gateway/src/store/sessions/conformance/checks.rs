@@ -4,7 +4,6 @@ use super::*;
 use std::collections::BTreeMap;
 
 pub(super) async fn a_write_can_be_read(one: &Records, two: &Records) {
-    assert_eq!((one.condition(), two.condition()), (StoreCondition::Ready, StoreCondition::Ready));
     assert_eq!(one.get(key(1)).await.expect("readable"), None);
     assert_eq!(one.latest(key(1)).await.expect("readable"), None);
     let mut of = Revision::NONE;
@@ -170,8 +169,8 @@ pub(super) async fn a_slow_watcher_is_told_the_last_writing_only(one: &Records, 
     assert_eq!(next(&mut changes).await, Change::Complete);
     let mut of = [Revision::NONE; 3];
     for stay in 1..=100 {
-        for number in 0..3 {
-            of[number] = one.write(key(number as u64), of[number], &live(stay, "a")).await.expect("a write");
+        for (number, of) in (0..).zip(&mut of) {
+            *of = one.write(key(number), *of, &live(stay, "a")).await.expect("a write");
         }
     }
     for (number, revision) in (0..).zip(of) {
@@ -224,7 +223,7 @@ pub(super) async fn a_watcher_that_gives_up_waiting_misses_nothing(one: &Records
 
 pub(super) async fn what_is_over_is_swept_and_nothing_else(one: &Records, two: &Records) {
     let record = |number: u64| {
-        let record = if number % 2 == 0 { live(1, "a") } else { ending(Ended::ByClient).into() };
+        let record = if number.is_multiple_of(2) { live(1, "a") } else { ending(Ended::ByClient).into() };
         Record { expires_at: NOW + number % 4, ..record }
     };
     for number in 0..40 {
