@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use crate::kills::check;
-use crate::stage::{BRISK, config, executions, fleet, kill, serve, sessions_at};
+use crate::stage::{BRISK, config, executions, fleet, kill, serve, sessions_at, tell};
 
 const SESSIONS: usize = 80;
 
@@ -73,6 +73,9 @@ impl Pops {
         self.crowd.rest().await;
         let verdict = Verdict::of(&self.ledger.close(), &executions(&self.directory));
         println!("{title}\n{verdict}");
+        if !verdict.is_clean() {
+            self.gateways.iter().for_each(tell);
+        }
         verdict
     }
 

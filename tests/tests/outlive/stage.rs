@@ -1,11 +1,13 @@
 //! What every one of these tests needs: four hubs, a gateway, and somebody who kills them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mcphub_tests::admin::Desk;
 use mcphub_tests::chaos::{FLEET, Fleet, Slowness};
 use mcphub_tests::outlive::{Crowd, Executions, Kill, Ledger, Pace, Verdict, journal};
 use mcphub_tests::{Config, Gateway, until};
+use serde_json::Value;
 use std::sync::Arc;
 use tempfile::TempDir;
 
@@ -86,7 +88,25 @@ impl Stage {
     pub(crate) fn judge(&self, title: &str) -> Verdict {
         let verdict = Verdict::of(&self.ledger.close(), &executions(&self.directory));
         println!("{title}\n{verdict}");
+        if !verdict.is_clean() {
+            tell(&self.gateway);
+        }
         verdict
+    }
+}
+
+/// What a gateway wrote into its log, each message with its reason once: why something went wrong is among it.
+pub(crate) fn tell(gateway: &Gateway) {
+    let log = gateway.process.stdout() + &gateway.process.stderr();
+    let mut told: BTreeMap<String, usize> = BTreeMap::new();
+    for line in log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+        let word = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
+        let words = ["message", "hub", "to", "stuck", "why", "reason", "error"].map(word).join(" ");
+        *told.entry(words).or_default() += 1;
+    }
+    println!("  the gateway's log:");
+    for (words, count) in told {
+        println!("    {count} × {words}");
     }
 }
 
