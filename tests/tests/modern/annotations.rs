@@ -58,7 +58,8 @@ async fn answered(trust: bool, listed: bool, how: How) -> Vec<&'static str> {
         let asked = (first.log().requests.len(), second.log().requests.len());
         let message: Value = serde_json::from_str(&answer.text()).unwrap_or_default();
         if message["result"]["structuredContent"]["hub"] == "second" {
-            assert_eq!(asked, (1, 1), "{tool}");
+            // Over a connection that had been idle, the hub itself is asked once more first.
+            assert!(asked == (1, 1) || asked == (2, 1), "{tool}: {asked:?}");
             all.push(tool);
         } else {
             assert!(answer.status >= 500, "{tool}: {} {}", answer.status, answer.text());

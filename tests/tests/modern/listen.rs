@@ -152,7 +152,7 @@ async fn a_drain_of_the_last_hub_ends_streams_at_its_deadline_in_words() {
     let gateway = Gateway::start(config).await.expect("the gateway starts");
     let mut stream = listening(&gateway).await;
     let begun = Instant::now();
-    let verb = ["drain", "near", "--deadline", "3s", "--yes", "--force"];
+    let verb = ["drain", "near", "--deadline", "3s", "--yes"];
     let drained = operate(&gateway, &verb).await.expect("an end");
     assert!(drained.status.success(), "{drained:?}");
     let result = loop {
