@@ -1,5 +1,7 @@
 //! Does a stream go on, on real hubs, when its hub is killed, stopped or drained?
 
+#![allow(clippy::disallowed_methods, reason = "measures what really happened, when it happened")]
+
 use std::time::{Duration, Instant};
 
 use mcphub_tests::admin::operate;
