@@ -70,6 +70,11 @@ mod tests {
         HubId::new(name).expect("a name")
     }
 
+    fn sizes(tasks: &Tasks) -> (usize, usize) {
+        let known = tasks.known();
+        (known.hubs.len(), known.by_end.len())
+    }
+
     fn name(number: usize) -> Name {
         let mut name = [0; 16];
         name[..8].copy_from_slice(&number.to_be_bytes());
@@ -89,7 +94,7 @@ mod tests {
         // Told again, it lives on, perhaps elsewhere; what is over makes room.
         tasks.learn(name(2), &hub("c"), None, second);
         assert_eq!(tasks.find(name(2), TTL_UNSAID), Some(hub("c")));
-        assert_eq!((tasks.known().hubs.len(), tasks.known().by_end.len()), (2, 2));
+        assert_eq!(sizes(&tasks), (2, 2));
     }
 
     #[test]
@@ -98,7 +103,7 @@ mod tests {
         for number in 0..=TASKS_MAX {
             tasks.learn(name(number), &hub("a"), None, Duration::from_millis(number as u64));
         }
-        assert_eq!((tasks.known().hubs.len(), tasks.known().by_end.len()), (TASKS_MAX, TASKS_MAX));
+        assert_eq!(sizes(&tasks), (TASKS_MAX, TASKS_MAX));
         assert_eq!(tasks.find(name(0), Duration::ZERO), None);
         assert_eq!(tasks.find(name(1), Duration::ZERO), Some(hub("a")));
     }

@@ -3,7 +3,7 @@
 use super::caller::{Caller, Denied};
 use crate::clock;
 use crate::edge::Edge;
-use crate::upstream::hear::{self, Heard, ID};
+use crate::upstream::hear::{self, Heard};
 use crate::upstream::{Answer, Hangup, Upstream};
 use bytes::Bytes;
 use mcphub_http1::{FieldLines, Known, write};
@@ -14,6 +14,7 @@ use mcphub_session::{UpstreamId, UpstreamIdBuf};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Longest answer that is read. An `initialize` result with long instructions has some ten KiB.
@@ -47,14 +48,23 @@ impl From<Failed> for Refused {
     }
 }
 
+/// Numbers the requests of our own. Several of one session are under way at a time, beside the client's: a hub that is asked
+/// twice under one id answers one of the two only.
+static REQUESTS: AtomicU64 = AtomicU64::new(1);
+
+/// A request of ours, and its id as JSON.
+fn request(method: &str, params: &str) -> (String, String) {
+    let id = format!(r#""mcphub-edge-{}""#, REQUESTS.fetch_add(1, Ordering::Relaxed));
+    (format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#), id)
+}
+
 const UNREACHABLE: Failed = Failed::Lost(Loss::Unreachable);
 const BROKE: Failed = Failed::Lost(Loss::Broke);
 
 impl Errand {
     /// `initialize`.
     pub(super) async fn initialize(&self, hub: &HubId, params: &str) -> Result<Greeting, Refused> {
-        let body = format!(r#"{{"jsonrpc":"2.0","id":{ID},"method":"initialize","params":{params}}}"#);
-        let (heard, answer) = self.post(hub, None, &body).await?;
+        let (heard, answer) = self.post(hub, None, &request("initialize", params)).await?;
         let upstream = answer.head.fields.get(Known::SessionId).and_then(|id| UpstreamId::new(id).ok());
         let upstream = upstream.map(UpstreamIdBuf::from);
         let body = heard.body.as_deref().unwrap_or_default();
@@ -65,8 +75,8 @@ impl Errand {
 
     /// `notifications/initialized`.
     pub(super) async fn confirm(&self, to: &Stay) -> Result<(), Refused> {
-        let body = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
-        let (_, answer) = self.post(&to.hub, Some(to), body).await?;
+        let body = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#.to_owned();
+        let (_, answer) = self.post(&to.hub, Some(to), &(body, String::new())).await?;
         self.give_back(&to.hub, answer);
         self.learn_tools(to).await;
         Ok(())
@@ -82,8 +92,8 @@ impl Errand {
         let mut cursor = None;
         for _ in 0..PAGES_MAX {
             let params = cursor.map_or_else(|| "{}".to_owned(), |cursor: String| format!(r#"{{"cursor":{cursor}}}"#));
-            let body = format!(r#"{{"jsonrpc":"2.0","id":{ID},"method":"tools/list","params":{params}}}"#);
-            let Ok((heard, answer)) = self.post(&at.hub, Some(at), &body).await else { return };
+            let asked = self.post(&at.hub, Some(at), &request("tools/list", &params)).await;
+            let Ok((heard, answer)) = asked else { return };
             let page = heard.body.unwrap_or_default();
             upstream.note_tools(&page);
             self.give_back(&at.hub, answer);
@@ -96,8 +106,7 @@ impl Errand {
 
     /// One request that a hub answers with a result or an error.
     pub(super) async fn set(&self, to: &Stay, method: &str, params: &str) -> Result<(), Refused> {
-        let body = format!(r#"{{"jsonrpc":"2.0","id":{ID},"method":"{method}","params":{params}}}"#);
-        let (heard, answer) = self.post(&to.hub, Some(to), &body).await?;
+        let (heard, answer) = self.post(&to.hub, Some(to), &request(method, params)).await?;
         let body = heard.body.as_deref().unwrap_or_default();
         let (accepted, refused) = (mcphub_mcp::is_result(body), mcphub_mcp::is_error(body));
         self.give_back(&to.hub, answer);
@@ -112,7 +121,7 @@ impl Errand {
     pub(super) async fn delete(&self, at: &Stay) {
         let Some(upstream) = self.upstream(&at.hub) else { return };
         let letter = self.letter(&upstream, "DELETE", Some(at), None);
-        let ended = tokio::time::timeout(PATIENCE, self.exchange(&upstream, &letter)).await;
+        let ended = tokio::time::timeout(PATIENCE, self.exchange(&upstream, &letter, "")).await;
         match ended {
             Ok(Ok((heard, answer))) => {
                 tracing::debug!(hub = %at.hub, status = heard.status, "a hub's session was ended");
@@ -123,10 +132,16 @@ impl Errand {
         }
     }
 
-    async fn post(&self, hub: &HubId, at: Option<&Stay>, body: &str) -> Result<(Heard, Answer), Refused> {
+    /// Posts a message, given with its id.
+    async fn post(
+        &self,
+        hub: &HubId,
+        at: Option<&Stay>,
+        (body, id): &(String, String),
+    ) -> Result<(Heard, Answer), Refused> {
         let upstream = self.upstream(hub).ok_or(UNREACHABLE)?;
         let letter = self.letter(&upstream, "POST", at, Some(body));
-        let (heard, answer) = self.exchange(&upstream, &letter).await?;
+        let (heard, answer) = self.exchange(&upstream, &letter, id).await?;
         match heard.status {
             200..300 => Ok((heard, answer)),
             401 | 403 => {
@@ -140,12 +155,17 @@ impl Errand {
     }
 
     /// Asks over an idle connection if there is one, and once more over a fresh one if that had been closed.
-    async fn exchange(&self, upstream: &Arc<Upstream>, letter: &[u8]) -> Result<(Heard, Answer), Failed> {
+    async fn exchange(
+        &self,
+        upstream: &Arc<Upstream>,
+        letter: &[u8],
+        id: &str,
+    ) -> Result<(Heard, Answer), Failed> {
         let settings = self.settings();
         let (connecting, writing) = settings;
         let _guard = upstream.enter();
         if let Some(link) = upstream.idle(clock::instant()) {
-            match hear::exchange(link, letter, ANSWER_MAX, writing).await {
+            match hear::exchange(link, letter, id, ANSWER_MAX, writing).await {
                 Ok(heard) => return Ok(heard),
                 Err(Hangup::Malformed(_)) => return Err(BROKE),
                 Err(Hangup::Lost(_)) => {}
@@ -161,7 +181,7 @@ impl Errand {
             upstream.note_failed(clock::since_start());
             UNREACHABLE
         })?;
-        hear::exchange(link, letter, ANSWER_MAX, writing).await.map_err(|_| BROKE)
+        hear::exchange(link, letter, id, ANSWER_MAX, writing).await.map_err(|_| BROKE)
     }
 
     fn settings(&self) -> (Duration, Duration) {

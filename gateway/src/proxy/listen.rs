@@ -13,7 +13,7 @@ use super::exchange::{Client, Job, note, suspect, tally};
 use super::relay::{self, Arrived};
 use crate::control::lifecycle::{Phase, reached};
 use crate::observe::metrics::HubOutcome;
-use hub::{Doing, Done, Fate, Opened, Source};
+use hub::{Begun, Doing, Done, Fate, Opened, Source};
 use mcphub_health::Outcome;
 use mcphub_http1::Framing;
 use mcphub_mcp::listen::{Filter, Listen, Said, graceful_end, said};
@@ -255,7 +255,7 @@ impl Ear<'_> {
     /// A hub listens for the client.
     fn opened(&mut self, opened: Opened, out: &mut Vec<u8>, client: &mut Client<'_, '_>) -> Option<End> {
         self.doing = None;
-        let Opened { source, acknowledged, granted, rest } = opened;
+        let Opened { source, begun: Begun { acknowledged, granted, rest } } = opened;
         if self.promised.as_ref().is_some_and(|promised| !granted.covers(promised)) {
             self.tried.push(source.hub);
             return self.seek();

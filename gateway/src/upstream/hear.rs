@@ -10,7 +10,7 @@ use mcphub_mcp::{Event, EventSplitter, RawId};
 use std::io;
 use std::time::Duration;
 
-/// The id of every request of ours. Each has its connection to itself, so none can be taken for another.
+/// The id of every probe. Each is in no session and has its connection to itself, so none can be taken for another.
 pub(crate) const ID: &str = "1";
 /// Bounds on the head of an answer.
 const HEAD: HeadLimits = HeadLimits { head: 32 * 1024, line: 8 * 1024, fields: 100 };
@@ -42,17 +42,18 @@ pub(crate) async fn ask(
     most: usize,
     patience: Duration,
 ) -> Result<(Heard, Option<Link>), Hangup> {
-    let (heard, answer) = exchange(link, letter, most, patience).await?;
+    let (heard, answer) = exchange(link, letter, ID, most, patience).await?;
     Ok((heard, answer.into_link()))
 }
 
-/// As [`ask`], with the head of the answer and its connection.
+/// As [`ask`], with the head of the answer and its connection. `id`: that of the request in the letter, as JSON.
 ///
 /// # Errors
 /// As [`ask`].
 pub(crate) async fn exchange(
     mut link: Link,
     letter: &[u8],
+    id: &str,
     most: usize,
     patience: Duration,
 ) -> Result<(Heard, Answer), Hangup> {
@@ -63,7 +64,7 @@ pub(crate) async fn exchange(
     let boot = boot_of(&head);
     let mut answer = Answer::new(head, link);
     let body = match streams && status == 200 {
-        true => event(&mut answer, most).await?,
+        true => event(&mut answer, id, most).await?,
         false => whole(&mut answer, most).await?,
     };
     Ok((Heard { status, html, body, boot }, answer))
@@ -98,9 +99,9 @@ async fn whole(answer: &mut Answer, most: usize) -> Result<Option<Bytes>, Hangup
 
 /// The data of the event that answers us, among others that may come before it. `None` if it is not among the first
 /// `most` bytes.
-async fn event(answer: &mut Answer, most: usize) -> Result<Option<Bytes>, Hangup> {
+async fn event(answer: &mut Answer, id: &str, most: usize) -> Result<Option<Bytes>, Hangup> {
     let (mut splitter, mut buffer, mut read) = (EventSplitter::new(most), BytesMut::new(), 0);
-    let Some(id) = RawId::parse(ID) else { return Ok(None) };
+    let Some(id) = RawId::parse(id) else { return Ok(None) };
     while let Some(piece) = answer.piece().await? {
         read += piece.len();
         if read > most {

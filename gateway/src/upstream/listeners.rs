@@ -60,26 +60,31 @@ impl Upstream {
 #[cfg(test)]
 mod tests {
     use crate::snapshot::tests::snapshot;
+<<<<<<< HEAD
     use futures_util::FutureExt as _;
+=======
+>>>>>>> w-modern
     use std::pin::pin;
     use std::sync::Arc;
+    use std::task::{Context, Waker};
 
-    #[tokio::test]
-    async fn so_many_go_as_are_told_and_the_oldest_first() {
+    #[test]
+    fn so_many_go_as_are_told_and_the_oldest_first() {
         let directory = tempfile::tempdir().expect("a directory");
         let hub = Arc::clone(&snapshot(directory.path(), &[("a", 1)], None).upstreams[0]);
         hub.let_go(3);
-        let _both = (hub.listen(), hub.listen());
+        let both = (hub.listen(), hub.listen());
         let (mut first, mut second) = (pin!(hub.my_turn_to_go()), pin!(hub.my_turn_to_go()));
-        assert!(first.as_mut().now_or_never().is_none(), "nobody was there to be told");
-        assert!(second.as_mut().now_or_never().is_none());
+        let mut look = Context::from_waker(Waker::noop());
+        assert!(first.as_mut().poll(&mut look).is_pending(), "nobody was there to be told");
+        assert!(second.as_mut().poll(&mut look).is_pending());
         hub.let_go(1);
-        assert!(second.as_mut().now_or_never().is_none());
-        assert!(first.as_mut().now_or_never().is_some());
+        assert!(second.as_mut().poll(&mut look).is_pending());
+        assert!(first.as_mut().poll(&mut look).is_ready());
         hub.let_all_go();
-        assert!(second.as_mut().now_or_never().is_some());
+        assert!(second.as_mut().poll(&mut look).is_ready());
         assert_eq!(hub.listening(), 2);
-        drop(_both);
+        drop(both);
         assert_eq!(hub.listening(), 0);
     }
 }

@@ -31,16 +31,17 @@ impl Scene {
         Self { hubs, gateway }
     }
 
-    /// The hub that answers a call with these lines.
+    /// The hub that answers a request with these lines.
     async fn hub(&self, lines: &str) -> String {
         let host = self.gateway.listener().to_string();
-        let request = Request::modern(&host, 1, "tools/call", "x", json!({ "name": "x", "arguments": {} }));
+        // A call might be lost with its connection when a hub goes; a list is then asked for again.
+        let request = Request::modern(&host, 1, "tools/list", "", json!({}));
         let answer = request.with(lines).send(self.gateway.listener()).await.expect("an answer");
         let message: Value = serde_json::from_str(&answer.text()).expect("JSON");
         message["result"]["structuredContent"]["hub"].as_str().expect("a hub").to_owned()
     }
 
-    /// The one hub that answers all of some calls.
+    /// The one hub that answers all of some requests.
     async fn home(&self, lines: &str) -> String {
         let mut seen = BTreeSet::new();
         for _ in 0..4 {

@@ -33,9 +33,14 @@ pub(super) struct Source {
     _listening: Listening,
 }
 
-/// A hub that has begun to listen: its acknowledgement, and the whole events after it.
+/// A hub that has begun to listen.
 pub(super) struct Opened {
     pub(super) source: Source,
+    pub(super) begun: Begun,
+}
+
+/// The beginning of what a hub says: its acknowledgement, and the whole events after it.
+pub(super) struct Begun {
     pub(super) acknowledged: Vec<u8>,
     pub(super) granted: Filter,
     pub(super) rest: Vec<u8>,
@@ -193,21 +198,22 @@ async fn opened(
         let data = source.answer.piece().await.map_err(|_| Unopened::Broke)?.ok_or(Unopened::Broke)?;
         source.pending.extend_from_slice(&data);
         let whole = source.whole().map_err(|_| Unopened::Broke)?;
-        if let Some((acknowledged, granted, rest)) = acknowledgement(&whole, id)? {
-            return Ok(Opened { source, acknowledged, granted, rest });
+        if let Some(begun) = begun(&whole, id)? {
+            return Ok(Opened { source, begun });
         }
     }
 }
 
 /// The acknowledgement among these whole events, and what follows it. What comes before it can only be comments.
-fn acknowledgement(whole: &[u8], id: &Id) -> Result<Option<(Vec<u8>, Filter, Vec<u8>)>, Unopened> {
+fn begun(whole: &[u8], id: &Id) -> Result<Option<Begun>, Unopened> {
     let mut at = 0;
     for event in events(whole) {
         at += event.len();
         let Some(data) = Event::parse(event).data else { continue };
         return match said(&data, id) {
             Said::Acknowledged(granted) => {
-                Ok(Some((event.to_vec(), granted, whole.get(at..).unwrap_or_default().to_vec())))
+                let rest = whole.get(at..).unwrap_or_default().to_vec();
+                Ok(Some(Begun { acknowledged: event.to_vec(), granted, rest }))
             }
             _ => Err(Unopened::Refused),
         };
