@@ -86,12 +86,14 @@ impl Errand {
     /// that came here by a move must lose no call the next time either.
     async fn learn_tools(&self, at: &Stay) {
         let trusted = self.edge.snapshots.load().settings.routing.trust_tool_annotations;
-        let Some(upstream) = self.upstream(&at.hub).filter(|upstream| trusted && !upstream.knows_tools()) else {
+        let Some(upstream) = self.upstream(&at.hub).filter(|upstream| trusted && !upstream.knows_tools())
+        else {
             return;
         };
         let mut cursor = None;
         for _ in 0..PAGES_MAX {
-            let params = cursor.map_or_else(|| "{}".to_owned(), |cursor: String| format!(r#"{{"cursor":{cursor}}}"#));
+            let params =
+                cursor.map_or_else(|| "{}".to_owned(), |cursor: String| format!(r#"{{"cursor":{cursor}}}"#));
             let asked = self.post(&at.hub, Some(at), &request("tools/list", &params)).await;
             let Ok((heard, answer)) = asked else { return };
             let page = heard.body.unwrap_or_default();

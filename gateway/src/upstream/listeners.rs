@@ -60,10 +60,6 @@ impl Upstream {
 #[cfg(test)]
 mod tests {
     use crate::snapshot::tests::snapshot;
-<<<<<<< HEAD
-    use futures_util::FutureExt as _;
-=======
->>>>>>> w-modern
     use std::pin::pin;
     use std::sync::Arc;
     use std::task::{Context, Waker};
