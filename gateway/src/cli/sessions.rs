@@ -84,9 +84,9 @@ fn text(said: &Value) -> String {
     };
     [
         table(headings, &rows),
-        line("places", members(&said["by_place"]).iter().map(place).collect()),
-        line("age", buckets(&said["by_age"])),
-        line("idle", buckets(&said["by_idle"])),
+        line("places", &members(&said["by_place"]).iter().map(place).collect::<Vec<_>>()),
+        line("age", &buckets(&said["by_age"])),
+        line("idle", &buckets(&said["by_idle"])),
         format!(
             "since the start: {} opened, {} moved, {} followed; {} refused{refused}, {} lost\n",
             plain(&total["opened"]),
@@ -108,7 +108,7 @@ fn row(hub: &Value) -> [String; 8] {
     ["hub", "sessions", "busy", "listening", "moved", "leaving", "came", "left"].map(|name| plain(&hub[name]))
 }
 
-fn line(name: &str, parts: Vec<String>) -> String {
+fn line(name: &str, parts: &[String]) -> String {
     format!("{name}: {}\n", if parts.is_empty() { "-".to_owned() } else { parts.join(", ") })
 }
 

@@ -5,7 +5,6 @@ use crate::clock;
 use crate::edge::Edge;
 use crate::upstream::hear::{self, Heard};
 use crate::upstream::{Answer, Hangup, Upstream};
-use bytes::Bytes;
 use mcphub_http1::{FieldLines, Known, write};
 use mcphub_routing::HubId;
 use mcphub_session::migration::{Failed, Greeting, Loss, Memory};
@@ -278,7 +277,7 @@ fn denied(heard: &Heard, answer: &Answer) -> Denied {
             lines.push_bytes(name, value);
         }
     }
-    Denied { status: heard.status, lines, body: heard.body.clone().unwrap_or_else(Bytes::new) }
+    Denied { status: heard.status, lines, body: heard.body.clone().unwrap_or_default() }
 }
 
 /// What an `initialize` result says; `None` if it is none.

@@ -16,7 +16,7 @@ pub(crate) async fn follow(edge: Arc<Edge>) {
         tokio::select! {
             change = changes.next() => {
                 if let Change::Record { key, found } = change {
-                    take(&edge, key, found);
+                    take(&edge, key, &found);
                 }
             }
             () = reached(&mut phase, Phase::Ending) => return,
@@ -25,7 +25,7 @@ pub(crate) async fn follow(edge: Arc<Edge>) {
 }
 
 /// Takes in one record. Of a session that has not been seen here nothing need be known: its first request will ask.
-fn take(edge: &Edge, key: SessionKey, found: Found) {
+fn take(edge: &Edge, key: SessionKey, found: &Found) {
     let Some(entry) = edge.sessions.known(&key) else { return };
     let tended = entry.care_if_any().map(|care| care.tell_if_tended(Tell::Noticed(found.clone())));
     if matches!(tended, Some(Ok(()))) {

@@ -45,7 +45,7 @@ pub(super) enum Relayed<'a> {
     /// Its hub was lost to a request of a session before the answer was there.
     Lost(Loss),
     /// The hub has opened the stream that the session's client listens to.
-    Stands(Box<Arrived<'a>>, FieldLines),
+    Stands(Box<(Arrived<'a>, FieldLines)>),
 }
 
 /// How far an answer has been read.
@@ -93,7 +93,7 @@ pub(super) async fn relay<'u>(
     let events = arrived.answer.head.is_event_stream();
     if events && status == 200 && method == Method::Get && job.lodging.is_some() {
         let lines = lines(job, client.trace, &arrived.answer, None).await;
-        return Relayed::Stands(Box::new(arrived), lines);
+        return Relayed::Stands(Box::new((arrived, lines)));
     }
     let mut held = BytesMut::new();
     if !events || wants != Wants::Nothing {

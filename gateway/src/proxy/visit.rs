@@ -276,7 +276,7 @@ impl<'a> Visit<'a> {
     pub(super) fn tell(&self, entry: &Arc<Entry>, tell: impl FnOnce(crate::migrate::Caller) -> Tell) -> bool {
         let Some(seed) = self.seed() else { return false };
         let caller = forward::caller(self.job);
-        entry.care().tell(tell(caller.clone()), tend(&self.job.edge, entry, seed, caller));
+        entry.care().tell(tell(caller.clone()), tend(self.job.edge, entry, seed, caller));
         true
     }
 
@@ -356,9 +356,10 @@ impl<'a> Visit<'a> {
         match relay::relay(&job, arrived, client).await {
             Relayed::Done => Sent::Done,
             Relayed::Lost(how) => Sent::Lost(how),
-            Relayed::Stands(arrived, lines) => {
+            Relayed::Stands(stands) => {
+                let (arrived, lines) = *stands;
                 let about = self.resumed.as_ref().map_or(About::Nothing, |event| event.about.clone());
-                stand::run(self, &job, *arrived, &lines, about, client).await
+                stand::run(self, &job, arrived, &lines, about, client).await
             }
         }
     }
@@ -431,7 +432,7 @@ pub(super) async fn ended(job: &Job<'_>, lodging: &Lodging<'_>) {
     };
     if let Err(error) = job.edge.records.end(key, ending).await {
         tracing::warn!(session = %key, %error, "the end of a session is not written down yet");
-        crate::migrate::owe(&job.edge, key, ending.into());
+        crate::migrate::owe(job.edge, key, ending.into());
     }
     let _ = lodging.entry.care().order(StreamOrder::End);
 }
