@@ -275,6 +275,32 @@ async fn batches_go_whole_to_one_hub_and_once() {
     assert!(!second.log().requests.iter().any(|seen| seen.json().is_array()), "a batch is never sent again");
 }
 
+#[tokio::test]
+async fn of_a_batch_that_was_answered_in_part_the_rest_is_answered_with_errors() {
+    let half = |seen: &Seen| {
+        (seen.method == "POST" && seen.json().is_array()).then(|| {
+            let first = result(&json!("p"), json!({}));
+            vec![
+                Step::Send(sse_head("")),
+                Step::Send(event(&first)),
+                Step::Wait(Duration::from_millis(50)),
+                Step::Reset,
+            ]
+        })
+    };
+    let (first, second) = (hub_but("a", half).await, hub("b").await);
+    let gateway = gateway(&[&first, &second], "").await;
+    let mut client = open(&gateway).await;
+    let batch = json!([
+        { "jsonrpc": "2.0", "id": "p", "method": "ping" },
+        { "jsonrpc": "2.0", "id": 7, "method": "tools/list" },
+    ]);
+    let reply = client.post(&batch).await.expect("an answer");
+    assert_eq!(reply.messages[0]["id"], "p", "{:?}", reply.messages);
+    let rest = reply.messages[1].as_array().expect("a batch of the rest");
+    assert_eq!((rest.len(), &rest[0]["id"], &rest[0]["error"]["code"]), (1, &json!(7), &json!(-32603)));
+}
+
 /// A hub that answers `tools/call` with a stream that asks the client something first, and then waits.
 fn asking(seen: &Seen) -> Option<Vec<Step>> {
     if seen.json()["result"].is_object() {

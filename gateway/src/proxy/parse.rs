@@ -146,6 +146,12 @@ impl Message<'_> {
         }
     }
 
+    /// Whether it is several messages at once.
+    #[must_use]
+    pub fn is_batch(&self) -> bool {
+        matches!(self, Self::Legacy(envelope) if matches!(envelope.kind, Kind::Batch { .. }))
+    }
+
     /// Whether it opens a legacy session.
     #[must_use]
     pub fn opens_session(&self) -> bool {

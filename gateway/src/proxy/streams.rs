@@ -13,7 +13,7 @@ use bytes::BytesMut;
 use mcphub_health::Outcome;
 use mcphub_http1::{FieldLines, Framing, Known, Method};
 use mcphub_mcp::sse::{Event, KEEP_ALIVE, events, write_event, write_retry};
-use mcphub_mcp::{Asked, EventSplitter, Failure, RawId, sse};
+use mcphub_mcp::{Asked, EventSplitter, Failure, Id, RawId, sse};
 use mcphub_routing::Era;
 use mcphub_session::event_id::About;
 use mcphub_session::migration::Loss;
@@ -54,6 +54,8 @@ pub(super) struct Stream {
     splitter: EventSplitter,
     last: Vec<u8>,
     answered: bool,
+    /// Of a batch: the requests that have no answer yet, once an event has passed.
+    unanswered: Option<Vec<Id>>,
     resumable: bool,
     /// Within a session: in whose words.
     pub(super) wording: Option<Wording>,
@@ -118,6 +120,7 @@ impl Stream {
             splitter: EventSplitter::new(job.snapshot.settings.limits.sse_event),
             last: Vec::new(),
             answered: false,
+            unanswered: None,
             resumable: false,
             wording,
         }
@@ -361,6 +364,9 @@ impl Stream {
         if job.arrival.head.method != Method::Post || self.answered {
             return;
         }
+        if job.message.is_batch() {
+            self.tick_off(job, out);
+        }
         let Some(last) = events(out).last() else { return };
         self.last.clear();
         if last.len() <= REMEMBER {
@@ -369,6 +375,21 @@ impl Stream {
             self.answered = is_answer(job, last);
         }
         self.resumable = self.resumable || memchr::memmem::find(out, b"id:").is_some();
+    }
+
+    /// Ticks off the requests of a batch that are answered in these events.
+    fn tick_off(&mut self, job: &Job<'_>, out: &[u8]) {
+        let all = || {
+            job.with_asked(|asked| match asked {
+                Asked::Many(ids) => ids.iter().map(RawId::to_id).collect(),
+                _ => Vec::new(),
+            })
+        };
+        let open = self.unanswered.get_or_insert_with(all);
+        for data in events(out).filter_map(|event| Event::parse(event).data) {
+            open.retain(|id| !sse::answer_of(&data, &id.as_raw()));
+        }
+        self.answered = open.is_empty();
     }
 
     /// Ends the client's stream.
@@ -398,9 +419,12 @@ impl Stream {
         {
             job.with_asked(|asked| write_listen_end(&mut words, asked));
         } else if (early || !self.polls(job)) && !self.has_answered(job) {
-            let body = job.with_asked(|asked| match asked {
-                Asked::One(_) | Asked::Many(_) => failure.body(job.context.scope, asked),
-                Asked::Nothing | Asked::Unknown => Vec::new(),
+            let open: Option<Vec<_>> =
+                self.unanswered.as_ref().map(|ids| ids.iter().map(Id::as_raw).collect());
+            let body = job.with_asked(|asked| match (asked, &open) {
+                (Asked::Many(_), Some(open)) => failure.body(job.context.scope, Asked::Many(open)),
+                (Asked::One(_) | Asked::Many(_), _) => failure.body(job.context.scope, asked),
+                (Asked::Nothing | Asked::Unknown, _) => Vec::new(),
             });
             if !body.is_empty() {
                 write_event(&mut words, None, None, &body);
@@ -414,7 +438,7 @@ impl Stream {
     }
 
     fn has_answered(&self, job: &Job<'_>) -> bool {
-        self.answered || is_answer(job, &self.last)
+        self.answered || (self.unanswered.is_none() && is_answer(job, &self.last))
     }
 }
 
