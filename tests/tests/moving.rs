@@ -192,6 +192,10 @@ async fn without_a_hub_clients_are_told_and_go_on_when_one_is_back() {
     );
     let (id, reply) = asked.await.expect("within five seconds").expect("an answer");
     failed(&reply, &id, "no_hub");
+    let mut stream = client.open_stream(None).await.expect("a stream");
+    assert_eq!(stream.head.status, 200, "a client that meets failures here would stay deaf");
+    let event = stream.next().await.expect("a proper end");
+    assert!(event.is_some_and(|event| event.retry.is_some()), "it is told when to come back");
     let _back = RawHub::start_at(&address.to_string(), mcp("again")).await.expect("the same address");
     until("the session to work again", async || {
         let (id, reply) = client.request("ping", json!({})).await.map_err(|error| error.to_string())?;

@@ -35,18 +35,7 @@ pub(super) fn head(job: &Job<'_>, upstream: &Upstream) -> Vec<u8> {
     write::field(&mut out, b"host", upstream.authority.as_bytes());
     for (name, value, known) in fields.end_to_end() {
         match known {
-            // Written anew below, or ours alone.
-            Some(
-                Known::Host
-                | Known::SessionId
-                | Known::Expect
-                | Known::Forwarded
-                | Known::ForwardedFor
-                | Known::ForwardedHost
-                | Known::ForwardedProto,
-            ) => {}
-            // Where a proxy we trust says who the client is, hubs may hear it; a client does not say so itself.
-            Some(Known::RealIp | Known::TrueClientIp) if !job.arrival.peer.is_trusted() => {}
+            _ if is_ours(job, known) => {}
             // Within a session, event ids are ours.
             Some(Known::LastEventId) if job.lodging.is_some() => {}
             _ => write::field(&mut out, name, value),
@@ -68,21 +57,33 @@ pub(super) fn head(job: &Job<'_>, upstream: &Upstream) -> Vec<u8> {
     out
 }
 
+/// Whether a field is written anew for each hub, or said by a client that may not say it.
+fn is_ours(job: &Job<'_>, known: Option<Known>) -> bool {
+    match known {
+        Some(
+            Known::Host
+            | Known::SessionId
+            | Known::Expect
+            | Known::Forwarded
+            | Known::ForwardedFor
+            | Known::ForwardedHost
+            | Known::ForwardedProto,
+        ) => true,
+        // Where a proxy we trust says who the client is, hubs may hear it; a client does not say so itself.
+        Some(Known::RealIp | Known::TrueClientIp) => !job.arrival.peer.is_trusted(),
+        _ => false,
+    }
+}
+
 /// In whose name a hub is asked something of our own on behalf of the request's session: what the client said of itself,
 /// and nothing that belongs to this one request.
 pub(super) fn caller(job: &Job<'_>) -> Caller {
     let mut lines = Vec::with_capacity(512);
     for (name, value, known) in job.arrival.head.fields.end_to_end() {
         match known {
+            _ if is_ours(job, known) => {}
             Some(
-                Known::Host
-                | Known::SessionId
-                | Known::Expect
-                | Known::Forwarded
-                | Known::ForwardedFor
-                | Known::ForwardedHost
-                | Known::ForwardedProto
-                | Known::ContentType
+                Known::ContentType
                 | Known::Accept
                 | Known::ProtocolVersion
                 | Known::McpMethod
@@ -90,7 +91,6 @@ pub(super) fn caller(job: &Job<'_>) -> Caller {
                 | Known::LastEventId
                 | Known::Traceparent,
             ) => {}
-            Some(Known::RealIp | Known::TrueClientIp) if !job.arrival.peer.is_trusted() => {}
             _ => write::field(&mut lines, name, value),
         }
     }

@@ -19,6 +19,7 @@
 //! | [`outcome`] | count it and write it down |
 
 pub mod admission;
+mod answers;
 pub mod budget;
 mod course;
 mod exchange;

@@ -3,7 +3,7 @@
 use super::admission::Endpoint;
 use super::exchange::{Client, Job, Unread, count, read_on};
 use super::visit::{self, Lodging};
-use super::{Trace, route, streams, task};
+use super::{Trace, answers, route, streams, task};
 use crate::clock;
 use crate::control::lifecycle::{Phase, reached};
 use crate::observe::metrics::HubOutcome;
@@ -80,9 +80,7 @@ pub(super) async fn relay<'u>(
             return Relayed::Lost(forgotten(lodging, &arrived));
         }
         if status < 400 {
-            lodging
-                .entry
-                .note_worked(clock::since_start_at(client.trace.answered_at.unwrap_or(job.arrival.at)));
+            lodging.entry.note_worked(clock::since_start_at(client.trace.sent_at.unwrap_or(job.arrival.at)));
         }
         if method == Method::Delete && status < 300 {
             visit::ended(job, lodging).await;
@@ -211,7 +209,7 @@ fn wants(job: &Job<'_>, status: u16, opens: bool) -> Wants {
 }
 
 async fn learn(job: &Job<'_>, arrived: &Arrived<'_>, wants: Wants, held: &[u8]) {
-    let Some(answer) = streams::answer_in(job, held) else { return };
+    let Some(answer) = answers::answer_in(job, held) else { return };
     match wants {
         Wants::Nothing => {}
         Wants::Opening => {
@@ -267,7 +265,7 @@ async fn hold(
             Ok(Some(data)) => held.extend_from_slice(&data),
             Err(error) => return Held::Hangup(error),
         }
-        if until == Until::Answer && events && streams::has_answer(job, held) {
+        if until == Until::Answer && events && answers::has_answer(job, held) {
             return Held::Begun;
         }
         if until == Until::Answer && held.len() > job.snapshot.settings.limits.hub_body {
@@ -385,7 +383,7 @@ async fn seal(job: &Job<'_>, trace: &Trace, id: &[u8], body: &[u8]) -> Option<St
         tracing::warn!(hub = %hub.id, "a hub gave a session id that MCP does not allow");
         return None;
     };
-    let version = streams::negotiated(job, body).unwrap_or_default();
+    let version = answers::negotiated(job, body).unwrap_or_default();
     let params = mcphub_mcp::envelope::params(job.body).unwrap_or("{}");
     let residency = route::residency(job).and_then(|residency| table.residency_id(residency));
     let claims = Claims {

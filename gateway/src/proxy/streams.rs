@@ -1,5 +1,6 @@
 //! Event streams: only whole events go out, silence is filled with comments, and every end is said in words.
 
+use super::answers::{has_answer, is_answer};
 use super::exchange::{Client, Job, count, is_standing_stream, note, suspect, tally};
 use super::relay::{Arrived, Relayed, leave};
 use super::task;
@@ -19,7 +20,6 @@ use mcphub_session::event_id::About;
 use mcphub_session::migration::Loss;
 use mcphub_session::record::Stay;
 use mcphub_session::{Mark, UpstreamId};
-use std::borrow::Cow;
 use tokio::time::{Instant, sleep_until};
 
 /// Bytes that are collected into one write while a hub has more to say.
@@ -447,7 +447,7 @@ fn deadline(after: std::time::Duration) -> Instant {
 }
 
 /// How soon a client comes back to a stream that we ended, spread over twice the time so that not all come at once.
-fn retry_ms(job: &Job<'_>) -> u32 {
+pub(super) fn retry_ms(job: &Job<'_>) -> u32 {
     let base = u32::try_from(job.snapshot.settings.shutdown.sse_retry.as_millis()).unwrap_or(u32::MAX / 2);
     let spread = u64::from(base.max(1));
     base.saturating_add(u32::try_from(job.edge.turn() * 7919 % spread).unwrap_or(0))
@@ -457,50 +457,4 @@ fn retry_ms(job: &Job<'_>) -> u32 {
 fn write_listen_end(words: &mut Vec<u8>, asked: Asked<'_>) {
     let Asked::One(id) = asked else { return };
     write_event(words, None, None, &mcphub_mcp::listen::graceful_end(&id));
-}
-
-/// Whether this event is the answer to the job's request.
-fn is_answer(job: &Job<'_>, event: &[u8]) -> bool {
-    let event = Event::parse(event);
-    let Some(data) = &event.data else { return false };
-    job.with_asked(|asked| match asked {
-        Asked::One(id) => sse::answer_of(data, &id),
-        Asked::Many(ids) => ids.iter().any(|id| sse::answer_of(data, id)),
-        Asked::Nothing | Asked::Unknown => true,
-    })
-}
-
-/// The answer to the job's request in a body, or among the whole events held.
-pub(super) fn answer_in<'h>(job: &Job<'_>, held: &'h [u8]) -> Option<Cow<'h, [u8]>> {
-    if held.trim_ascii_start().first() == Some(&b'{') {
-        return Some(Cow::Borrowed(held));
-    }
-    events(held).find(|event| is_answer(job, event)).and_then(|event| Event::parse(event).data)
-}
-
-/// Whether the answer to the job's request is among the whole events held.
-pub(super) fn has_answer(job: &Job<'_>, held: &[u8]) -> bool {
-    events(held).any(|event| is_answer(job, event))
-}
-
-/// The protocol version in the result of an `initialize`, whatever the answer came in.
-pub(super) fn negotiated(job: &Job<'_>, body: &[u8]) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Answer {
-        result: Initialized,
-    }
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Initialized {
-        protocol_version: String,
-    }
-    let version_in = |data: &[u8]| {
-        let answer: Answer = serde_json::from_slice(data).ok()?;
-        Some(answer.result.protocol_version)
-    };
-    version_in(body).or_else(|| {
-        let answer = events(body).find(|event| is_answer(job, event))?;
-        let data: Cow<'_, [u8]> = Event::parse(answer).data?;
-        version_in(&data)
-    })
 }

@@ -377,6 +377,9 @@ impl<'a> Visit<'a> {
             if answer == Answer::ResumeLost {
                 return self.resume_lost(&job, &failure, client).await;
             }
+            if matches!(self.kind, Kind::Stream | Kind::Resume { .. }) && answer != Answer::SessionUnknown {
+                return self.come_back(&job, &failure, client).await;
+            }
             return job.fail(client, &failure).await;
         }
         match (answer, denied) {
@@ -396,6 +399,24 @@ impl<'a> Visit<'a> {
         let _ = client.down.answer(status, &FieldLines::new(), &[]).await;
     }
 
+    /// A stream that ends at once, and says when to come back: clients that meet two failures in a row stay deaf.
+    async fn come_back(&self, job: &Job<'_>, failure: &Failure<'_>, client: &mut Client<'_, '_>) {
+        client.trace.refused(failure);
+        let mut out = Vec::new();
+        mcphub_mcp::sse::write_retry(&mut out, super::streams::retry_ms(job));
+        self.stream_of(out, client).await;
+    }
+
+    /// A whole stream of events.
+    async fn stream_of(&self, events: Vec<u8>, client: &mut Client<'_, '_>) {
+        let mut lines = FieldLines::new();
+        lines.push("content-type", b"text/event-stream");
+        lines.push("cache-control", b"no-store");
+        client.trace.answered(200);
+        client.trace.bytes = events.len() as u64;
+        let _ = client.down.answer(200, &lines, &events).await;
+    }
+
     /// A stream whose only event is an error for the request that it was about: clients hang on anything else.
     async fn resume_lost(&self, job: &Job<'_>, failure: &Failure<'_>, client: &mut Client<'_, '_>) {
         client.trace.refused(failure);
@@ -403,12 +424,7 @@ impl<'a> Visit<'a> {
         let body = event.about.with_asked(|asked| failure.body(Scope::LegacySession, asked));
         let mut out = Vec::new();
         mcphub_mcp::sse::write_event(&mut out, None, None, &body);
-        let mut lines = FieldLines::new();
-        lines.push("content-type", b"text/event-stream");
-        lines.push("cache-control", b"no-store");
-        client.trace.answered(200);
-        client.trace.bytes = out.len() as u64;
-        let _ = client.down.answer(200, &lines, &out).await;
+        self.stream_of(out, client).await;
     }
 }
 

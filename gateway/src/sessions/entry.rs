@@ -18,7 +18,8 @@ pub struct Entry {
     stay: Option<Stay>,
     /// Whole seconds of [`clock::since_start`].
     pub(super) last_used: AtomicU32,
-    /// When its hub last answered it with success, in milliseconds of [`clock::since_start`]; 0: never that we saw.
+    /// When what its hub last answered with success was sent, in milliseconds of [`clock::since_start`]; 0: never that we
+    /// saw.
     worked: AtomicU64,
     pub(super) in_flight: AtomicU32,
     /// When it was opened, seconds since 1970; 0 where nobody has said.
@@ -43,10 +44,9 @@ impl Entry {
         }
     }
 
-    /// The entry that takes the place of `before`: the session lives here from now on, and its new hub knows it.
+    /// The entry that takes the place of `before`: the session lives here from now on.
     pub(super) fn after(before: &Self, pins: Arc<PinCount>, stay: Stay, now: Duration) -> Self {
         let next = Self::new(pins, Some(stay), seconds(now));
-        next.note_worked(now);
         next.opened.store(before.opened.load(Ordering::Relaxed), Ordering::Relaxed);
         next.place.store(before.place(), Ordering::Relaxed);
         let _ = next.care.set(Arc::clone(before.care()));
@@ -77,9 +77,10 @@ impl Entry {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Its hub has answered with success. `now` is a moment of [`clock::since_start`].
-    pub fn note_worked(&self, now: Duration) {
-        self.worked.store(u64::try_from(now.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    /// Its hub has answered with success what was sent to it then, a moment of [`clock::since_start`]. The life of the hub
+    /// that answered had begun before it was asked, however late we came to read the answer.
+    pub fn note_worked(&self, sent: Duration) {
+        self.worked.store(u64::try_from(sent.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// When its hub last answered it with success; `None`: never that this process saw.
