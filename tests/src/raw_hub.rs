@@ -124,6 +124,10 @@ impl RawHub {
     pub async fn stop(mut self) {
         self.task.abort();
         let _ = (&mut self.task).await;
+        // Its connections end when their tasks are dropped, which may be a moment later on another thread.
+        while Arc::strong_count(&self.log) > 1 {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Where its MCP endpoint is.
