@@ -73,7 +73,7 @@ Modern era (2026-07-28), one request and no session:
 
 {modern}
 
-Legacy era (2025-11-25), a session that stays on its hub:
+Legacy era (2025-11-25), a session that outlives its hub:
 
 {legacy}
 
@@ -85,7 +85,7 @@ Be somewhere else: this listener trusts loopback as a proxy, so it believes an X
 Add  -H 'X-Forwarded-For: 133.11.93.0'  for Japan (the edge hub, ap-northeast-1),
      -H 'X-Forwarded-For: 141.20.1.1'   for Germany (eu-central-1).
 
-Kill a hub to see its new requests go to the next one:  kill {first}
+Kill a hub to see its requests and its sessions go to the next one:  kill {first}
 Change {config} and save it to see it take effect.
 
 Ctrl-C ends everything.
