@@ -96,13 +96,13 @@ pub(super) async fn run(
     };
     let stay = stand.entry.stay_number();
     if !of_request {
-        care.stream_opened(Standing { stream: visit.key, stay, orders: sender });
+        care.stream_opened(Standing { stream: visit.key(), stay, orders: sender });
     }
     job.edge.metrics.streams.inc();
     let sent = stand.last(client, &mut orders).await;
     job.edge.metrics.streams.dec();
     if !of_request {
-        care.stream_closed(visit.key);
+        care.stream_closed(visit.key());
     }
     sent
 }
@@ -199,7 +199,7 @@ impl Stand<'_, '_> {
     }
 
     fn tell_cut(&self, stood: bool) {
-        let (stream, stay) = (self.visit.key, self.entry.stay_number());
+        let (stream, stay) = (self.visit.key(), self.entry.stay_number());
         self.visit.tell(&self.entry, |caller| Tell::StreamCut { stream, stay, stood, caller });
     }
 
@@ -241,7 +241,7 @@ impl Stand<'_, '_> {
         self.source = None;
         self.stream.begin_anew(self.job);
         self.counted = entry.pins().stream();
-        entry.care().stream_leads(self.visit.key, entry.stay_number());
+        entry.care().stream_leads(self.visit.key(), entry.stay_number());
         self.entry = entry;
         self.opening = Some(ticket);
         let snapshot = self.job.edge.snapshots.load_full();

@@ -4,7 +4,7 @@ use super::answers::{has_answer, is_answer};
 use super::exchange::{Client, Job, count, is_standing_stream, note, suspect, tally};
 use super::relay::{Arrived, Relayed, leave};
 use super::task;
-use super::wording::Wording;
+use super::wording::{Wording, concerns};
 use crate::clock;
 use crate::control::lifecycle::{Phase, reached};
 use crate::http::Downstream;
@@ -57,7 +57,7 @@ pub(super) struct Stream {
     /// Of a batch: the requests that have no answer yet, once an event has passed.
     unanswered: Option<Vec<Id>>,
     resumable: bool,
-    /// Within a session: in whose words.
+    /// Within a session: in whose words, once an event has come that needs them.
     pub(super) wording: Option<Wording>,
 }
 
@@ -72,7 +72,7 @@ pub(super) async fn relay<'u>(
     let goes_on = begun.is_some();
     let mut stream = match begun {
         Some(stream) => stream.going_on(job, held),
-        None => Box::new(Stream::new(job, held, wording(job, &arrived, client))),
+        None => Box::new(Stream::new(job, held, opening_wording(job, &arrived, client))),
     };
     if !goes_on
         && let Heard::All = stream.collect(&mut arrived)
@@ -94,23 +94,25 @@ pub(super) async fn relay<'u>(
     stream.end(job, arrived, end, client).await
 }
 
-/// In whose words the events of this answer go out.
-fn wording(job: &Job<'_>, arrived: &Arrived<'_>, client: &Client<'_, '_>) -> Option<Wording> {
-    let stay = match job.lodging {
-        Some(lodging) => lodging.mark(),
-        None if job.message.opens_session() => {
-            let hub = job.snapshot.table.hub(client.trace.hub?)?.id.clone();
-            let upstream = arrived.answer.head.fields.get(Known::SessionId)?;
-            Mark::of(&Stay { number: 0, hub, upstream: UpstreamId::new(upstream).ok()?.into() })
-        }
-        None => return None,
-    };
+/// In whose words the events go out that answer an `initialize`: its session has no lodging yet.
+fn opening_wording(job: &Job<'_>, arrived: &Arrived<'_>, client: &Client<'_, '_>) -> Option<Wording> {
+    if !job.message.opens_session() {
+        return None;
+    }
+    let hub = job.snapshot.table.hub(client.trace.hub?)?.id.clone();
+    let upstream = arrived.answer.head.fields.get(Known::SessionId)?;
+    let upstream = UpstreamId::new(upstream).ok()?.into();
+    Some(wording(job, Mark::of(&Stay { number: 0, hub, upstream })))
+}
+
+/// In whose words the events of the answer to this request go out.
+fn wording(job: &Job<'_>, stay: Mark) -> Wording {
     let about = job.with_asked(|asked| match asked {
         Asked::One(id) => About::One(id.to_id()),
         Asked::Many(ids) => About::Many(ids.iter().map(RawId::to_id).collect()),
         Asked::Nothing | Asked::Unknown => About::Nothing,
     });
-    Some(Wording::new(stay, about, job.may_be_sent_again()))
+    Wording::new(stay, about, job.may_be_sent_again())
 }
 
 impl Stream {
@@ -234,7 +236,7 @@ impl Stream {
         let out = self.pending.split_to(whole);
         self.remember(job, &out);
         task::learn_from_events(job, client.trace.hub, &out);
-        let mut out = self.worded(out);
+        let mut out = self.worded(job, out);
         out.extend_from_slice(&self.last_words(job, &Failure::HubBroke, torn));
         client.trace.bytes = out.len() as u64;
         let _ = client.down.answer(arrived.answer.head.status, lines, &out).await;
@@ -343,7 +345,7 @@ impl Stream {
         let out = self.pending.split_to(whole);
         self.remember(job, &out);
         task::learn_from_events(job, client.trace.hub, &out);
-        let out = self.worded(out);
+        let out = self.worded(job, out);
         client.trace.bytes += out.len() as u64;
         match client.down.send(&out).await {
             Ok(()) => Ok(true),
@@ -352,7 +354,13 @@ impl Stream {
     }
 
     /// These whole events as the client gets them.
-    fn worded(&mut self, out: BytesMut) -> BytesMut {
+    fn worded(&mut self, job: &Job<'_>, out: BytesMut) -> BytesMut {
+        // Most answers say nothing that would need it, and it takes a hash of the stay.
+        if let (None, Some(lodging)) = (&self.wording, job.lodging)
+            && concerns(&out, job.may_be_sent_again())
+        {
+            self.wording = Some(wording(job, lodging.mark()));
+        }
         match &mut self.wording {
             Some(wording) => wording.put(out),
             None => out,

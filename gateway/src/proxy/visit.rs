@@ -94,11 +94,13 @@ pub(super) enum Sent {
 pub(super) struct Visit<'a> {
     pub(super) job: &'a Job<'a>,
     pub(super) session: &'a Session<'a>,
-    pub(super) key: RequestKey,
+    /// By which others know of it, if they do.
+    key: OnceLock<RequestKey>,
     kind: Kind,
     /// The event that a GET goes on after.
     resumed: Option<EventId>,
-    body: Bytes,
+    /// Its body, where that must be other than the client's.
+    reworded: Option<Bytes>,
     sends: u8,
     /// Counts the request in; an open GET stream does not count.
     busy: Option<Busy>,
@@ -134,15 +136,14 @@ pub(super) async fn run(job: &Job<'_>, session: &Session<'_>, client: &mut Clien
 
 impl<'a> Visit<'a> {
     fn new(job: &'a Job<'a>, session: &'a Session<'a>) -> Self {
-        let key = RequestKey(EXCHANGES.fetch_add(1, Ordering::Relaxed));
         let busy = (job.arrival.head.method != Method::Get).then(|| Busy::new(&session.entry));
         let mut visit = Self {
             job,
             session,
-            key,
+            key: OnceLock::new(),
             kind: Kind::Stream,
             resumed: None,
-            body: job.body.clone(),
+            reworded: None,
             sends: 0,
             busy,
         };
@@ -172,17 +173,19 @@ impl<'a> Visit<'a> {
     /// The client answers a request of its hub: by the hub's own id for it.
     fn answer_to(&mut self, foreign: Option<ForeignId>) -> Kind {
         let stay = foreign.as_ref().map(|foreign| foreign.stay);
-        if let (Some(foreign), Said::Answer { id }) = (foreign, mcphub_mcp::relayed(&self.body)) {
-            self.body = id.replaced(&self.body, foreign.hub.as_raw().as_json()).into();
+        if let (Some(foreign), Said::Answer { id }) = (foreign, mcphub_mcp::relayed(self.job.body)) {
+            self.reworded = Some(id.replaced(self.job.body, foreign.hub.as_raw().as_json()).into());
         }
         Kind::Answer { stay }
     }
 
     /// The client tells how far it has come with what its hub asked, by the hub's own token for it.
     fn progress(&mut self) -> Kind {
-        let Said::Progress { token, .. } = mcphub_mcp::relayed(&self.body) else { return Kind::Notification };
+        let Said::Progress { token, .. } = mcphub_mcp::relayed(self.job.body) else {
+            return Kind::Notification;
+        };
         let Some(foreign) = ForeignId::parse(token.id) else { return Kind::Notification };
-        self.body = token.replaced(&self.body, foreign.hub.as_raw().as_json()).into();
+        self.reworded = Some(token.replaced(self.job.body, foreign.hub.as_raw().as_json()).into());
         Kind::Answer { stay: Some(foreign.stay) }
     }
 
@@ -200,8 +203,13 @@ impl<'a> Visit<'a> {
         is_safe(class, marks, trusted)
     }
 
+    /// Its number, given when somebody else must know of it: nearly no request needs one.
+    pub(super) fn key(&self) -> RequestKey {
+        *self.key.get_or_init(|| RequestKey(EXCHANGES.fetch_add(1, Ordering::Relaxed)))
+    }
+
     fn request(&self) -> Request {
-        Request { key: self.key, kind: self.kind, sends: self.sends }
+        Request { key: self.key(), kind: self.kind, sends: self.sends }
     }
 
     /// Where it goes first; `None`: nowhere, its client is gone.
@@ -303,7 +311,7 @@ impl<'a> Visit<'a> {
                     return Some(word.unwrap_or(Order::Answer(self.helpless(), None)));
                 }
                 () = client.down.left() => {
-                    let _ = entry.care().tell_if_tended(Tell::Left(self.key));
+                    let _ = entry.care().tell_if_tended(Tell::Left(self.key()));
                     return None;
                 }
                 () = sleep_until(end) => return Some(Order::Answer(self.helpless(), None)),
@@ -334,8 +342,9 @@ impl<'a> Visit<'a> {
         let snapshot = newer.as_ref().unwrap_or(self.job.snapshot);
         let mut lodging = Lodging::of(self.session, entry);
         lodging.resumes = self.resumed.as_ref().map(|event| &event.hub[..]);
-        let body = self.body.clone();
-        let job = Job { snapshot, lodging: Some(&lodging), body: &body, ..*self.job };
+        let reworded = self.reworded.clone();
+        let body = reworded.as_ref().unwrap_or(self.job.body);
+        let job = Job { snapshot, lodging: Some(&lodging), body, ..*self.job };
         let Some(upstream) = lodging.upstream(snapshot) else { return Sent::Lost(Loss::Unreachable) };
         client.trace.hub = self.job.snapshot.table.find(lodging.hub);
         let arrived = match exchange::reach(&job, upstream, fresh, client).await {

@@ -54,7 +54,7 @@ impl Wording {
 
     /// These whole events in our words.
     pub(super) fn put(&mut self, said: BytesMut) -> BytesMut {
-        if !self.concerns(&said) {
+        if !concerns(&said, self.progress.is_some()) {
             return said;
         }
         let mut out = Vec::with_capacity(said.len() + 256);
@@ -62,14 +62,6 @@ impl Wording {
             self.put_one(event, &mut out);
         }
         BytesMut::from(&out[..])
-    }
-
-    /// Whether there is anything to be said otherwise in these events. Nearly all are answers and notifications without
-    /// ids, and this is all they cost.
-    fn concerns(&self, said: &[u8]) -> bool {
-        memmem::find(said, b"id:").is_some()
-            || names_request(said)
-            || (self.progress.is_some() && memmem::find(said, PROGRESS).is_some())
     }
 
     fn put_one(&mut self, block: &[u8], out: &mut Vec<u8>) {
@@ -161,6 +153,14 @@ impl Wording {
         out.push(b']');
         Said::Otherwise(out)
     }
+}
+
+/// Whether there is anything to be said otherwise in these events; `repeats`: progress is watched. Nearly all are answers
+/// and notifications without ids, and this is all they cost.
+pub(super) fn concerns(said: &[u8], repeats: bool) -> bool {
+    memmem::find(said, b"id:").is_some()
+        || names_request(said)
+        || (repeats && memmem::find(said, PROGRESS).is_some())
 }
 
 const PROGRESS: &[u8] = b"notifications/progress";
