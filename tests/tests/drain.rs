@@ -244,7 +244,14 @@ async fn nobody_notices_a_drain() {
 }
 
 async fn told_by_the_journal(stage: &Stage, first: &str, second: &str) {
-    let journal = stage.failovers().await;
+    // It is brought up to date each second.
+    let journal = until("the journal to have counted who left", async || {
+        let journal = stage.failovers().await;
+        let left = |record: &Value| record["sessions_moved"].as_u64() >= record["sessions_pinned"].as_u64();
+        if journal.iter().all(left) { Ok(journal) } else { Err(format!("{journal:?}")) }
+    })
+    .await
+    .unwrap_or_else(|error| panic!("{error:#}"));
     let record = |hub: &str| journal.iter().find(|record| record["hub"] == hub).expect("a record");
     assert_eq!(record(first)["ended_because"], "its last session is gone", "{journal:?}");
     let outstayed = record(second)["ended_because"].as_str().expect("over");

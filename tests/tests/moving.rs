@@ -261,6 +261,27 @@ async fn notifications_and_deletes_need_no_hub() {
 }
 
 #[tokio::test]
+async fn what_a_client_has_ended_stays_ended_when_the_gateway_dies() {
+    let first = hub("a").await;
+    let mut gateway = gateway(&[&first], "").await;
+    let mut client = open(&gateway).await;
+    let mut other = open(&gateway).await;
+    let status = client.delete().await.expect("an answer");
+    assert!((200..300).contains(&status), "{status}");
+    gateway.process.kill().await.expect("killed");
+    gateway = gateway.spawn_successor(&[]).expect("a process");
+    gateway.wait_until_ready().await.expect("it starts again");
+    first.take();
+    let session = client.session.clone().expect("an id");
+    let mut back = Legacy::resume(Peer::new(gateway.listener()), &session, &client.version);
+    let (_, reply) = back.request("ping", json!({})).await.expect("an answer");
+    assert_eq!(reply.status, 404, "{:?}", reply.messages);
+    assert!(!first.log().requests.iter().any(|seen| is_call(seen, "ping")), "no hub is asked for it");
+    other.peer = Peer::new(gateway.listener());
+    assert_eq!(served_by(&mut other).await, "a");
+}
+
+#[tokio::test]
 async fn batches_go_whole_to_one_hub_and_once() {
     let broken = |seen: &Seen| (seen.method == "POST" && seen.json().is_array()).then(|| vec![Step::Reset]);
     let (first, second) = (hub_but("a", broken).await, hub("b").await);

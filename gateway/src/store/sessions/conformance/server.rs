@@ -71,6 +71,22 @@ impl Server {
     /// It keeps its connections and answers nothing.
     pub(super) fn freeze(&self) {
         self.signal(Signal::STOP);
+        // Each of its threads stops when its turn comes: until the last one has, it may answer.
+        let begun = clock::instant();
+        while !self.is_frozen() {
+            assert!(begun.elapsed() < PATIENCE, "nats-server does not stop");
+            std::thread::yield_now();
+        }
+    }
+
+    fn is_frozen(&self) -> bool {
+        let child = self.child.as_ref().expect("it runs");
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", child.id())).expect("it runs");
+        tasks.flatten().all(|task| {
+            let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            // The state follows the name, which stands in parentheses and may hold anything.
+            stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['T', 't']))
+        })
     }
 
     pub(super) fn thaw(&self) {
