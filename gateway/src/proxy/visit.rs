@@ -36,6 +36,10 @@ use tokio::time::{Instant, sleep_until};
 /// Longest wait for a word on where to go. A move has a deadline of its own, well before this.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Most times that one request is sent or tried to be sent. Whoever looks after the session counts those that may have
+/// arrived; this holds where none does, whatever is told.
+const ATTEMPTS_MAX: u32 = 32;
+
 /// Numbers the exchanges that somebody else must know of.
 static EXCHANGES: AtomicU64 = AtomicU64::new(1);
 
@@ -121,6 +125,9 @@ pub(super) async fn run(job: &Job<'_>, session: &Session<'_>, client: &mut Clien
             }
             Some(Order::Answer(answer, denied)) => return visit.answer(answer, denied, client).await,
         };
+        if client.trace.attempts >= ATTEMPTS_MAX {
+            return visit.answer(visit.helpless(), None, client).await;
+        }
         client.trace.attempts += 1;
         order = match visit.attempt(&entry, std::mem::take(&mut fresh), client).await {
             Sent::Done => return,

@@ -111,7 +111,11 @@ impl Mover {
         } else {
             self.edge.metrics.moves.followed();
         }
-        if let Some(entry) = self.edge.sessions.moved(&self.seed.key, to, clock::since_start()) {
+        let (sessions, key, now) = (&self.edge.sessions, &self.seed.key, clock::since_start());
+        // It may have been forgotten meanwhile, for want of room: then it is seen for the first time again.
+        let entry = sessions.moved(key, to, now);
+        let entry = entry.or_else(|| sessions.admit(key, to.hub.as_str(), Some(to.clone()), now).ok());
+        if let Some(entry) = entry {
             if why == Why::Moved {
                 entry.note_worked(self.greeting_at);
             }
