@@ -329,7 +329,7 @@ impl Sessions {
         now: Duration,
         idle_age: Duration,
     ) -> Result<Busy, Over> {
-        self.used(session, hub, now, idle_age).map(|entry| Busy::new(&entry))
+        self.used(session, hub, now, idle_age).map(Busy::new)
     }
 
     /// A session was used, by what does not count as a request in flight.

@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn a_busy_session_finishes_before_it_is_led_away() {
         let (sessions, mut streams) = world(1, 1);
-        let busy = crate::sessions::Busy::new(&sessions.known(&key(0)).expect("it is there"));
+        let busy = crate::sessions::Busy::new(sessions.known(&key(0)).expect("it is there"));
         mark(&sessions, &hub("a"), None, 1);
         lead_marked(&sessions, &hub("a"), 1);
         assert!(streams[0].try_recv().is_err());

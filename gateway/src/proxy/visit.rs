@@ -143,7 +143,7 @@ pub(super) async fn run(job: &Job<'_>, session: &Session<'_>, client: &mut Clien
 
 impl<'a> Visit<'a> {
     fn new(job: &'a Job<'a>, session: &'a Session<'a>) -> Self {
-        let busy = (job.arrival.head.method != Method::Get).then(|| Busy::new(&session.entry));
+        let busy = (job.arrival.head.method != Method::Get).then(|| Busy::new(Arc::clone(&session.entry)));
         let mut visit = Self {
             job,
             session,
@@ -344,7 +344,7 @@ impl<'a> Visit<'a> {
     async fn attempt(&mut self, entry: &Arc<Entry>, fresh: bool, client: &mut Client<'_, '_>) -> Sent {
         let newer = (!Arc::ptr_eq(entry, &self.session.entry)).then(|| self.job.edge.snapshots.load_full());
         if newer.is_some() && self.busy.is_some() {
-            self.busy = Some(Busy::new(entry));
+            self.busy = Some(Busy::new(Arc::clone(entry)));
         }
         let snapshot = newer.as_ref().unwrap_or(self.job.snapshot);
         let mut lodging = Lodging::of(self.session, entry);

@@ -148,7 +148,7 @@ mod tests {
         {
             sessions.describe(entry, place, NOW_UNIX - age);
         }
-        let _busy = Busy::new(&entries[0]);
+        let _busy = Busy::new(Arc::clone(&entries[0]));
         entries[1].want_away(Some(hub("b")));
         let stay =
             Stay { number: 1, hub: hub("b"), upstream: UpstreamId::new(b"x").expect("visible").into() };

@@ -5,51 +5,72 @@ use crate::clock;
 use crate::migrate::Care;
 use mcphub_routing::HubId;
 use mcphub_session::record::Stay;
-use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use once_cell::race::OnceBox;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::time::Duration;
 
 /// A session in one stay. A move begins another entry: what was in flight at the hub that it left goes on being counted
 /// with that hub.
+///
+/// With the counts of its `Arc` and what an allocator adds, an entry takes 64 bytes, and what every request touches comes
+/// first: among a hundred thousand sessions, each cache line and each page more is a miss.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Entry {
-    pub(super) pins: Arc<PinCount>,
-    /// Where it lives, if that is not where its token says.
-    stay: Option<Stay>,
     /// Whole seconds of [`clock::since_start`].
     pub(super) last_used: AtomicU32,
-    /// When what its hub last answered with success was sent, in milliseconds of [`clock::since_start`]; 0: never that we
-    /// saw.
-    worked: AtomicU64,
     pub(super) in_flight: AtomicU32,
+    pub(super) pins: Arc<PinCount>,
+    /// When what its hub last answered with success was sent, in [`WORKED_UNIT`]s of [`clock::since_start`]; 0: never
+    /// that we saw.
+    worked: AtomicU32,
     /// When it was opened, seconds since 1970; 0 where nobody has said.
     opened: AtomicU32,
+    /// What few sessions have.
+    rest: OnceBox<Rest>,
     /// Where its client was at its placement: a number of [`super::places`].
     place: AtomicU16,
-    /// What is only needed while it has an open stream or is looked after; shared by all its entries.
-    care: OnceLock<Arc<Care>>,
+}
+
+const _: () = assert!(size_of::<Entry>() <= 40);
+
+/// 2^32 of them are two years. Rounded down, so that a hub is never taken to have worked later than it did.
+const WORKED_UNIT: Duration = Duration::from_millis(16);
+
+/// What a session has that has moved, has had an open stream, or was looked after.
+#[derive(Debug, Default)]
+struct Rest {
+    /// Where it lives, if that is not where its token says.
+    stay: Option<Stay>,
+    /// Its streams, and who looks after it; shared by all its entries.
+    care: Arc<Care>,
 }
 
 impl Entry {
     pub(super) fn new(pins: Arc<PinCount>, stay: Option<Stay>, now: u32) -> Self {
+        let rest = stay.map(|stay| Box::new(Rest { stay: Some(stay), care: Arc::default() }));
+        Self::with(pins, rest, now)
+    }
+
+    fn with(pins: Arc<PinCount>, rest: Option<Box<Rest>>, now: u32) -> Self {
         Self {
-            pins,
-            stay,
             last_used: AtomicU32::new(now),
-            worked: AtomicU64::new(0),
             in_flight: AtomicU32::new(0),
+            pins,
+            worked: AtomicU32::new(0),
             opened: AtomicU32::new(0),
+            rest: rest.map_or_else(OnceBox::new, OnceBox::with_value),
             place: AtomicU16::new(0),
-            care: OnceLock::new(),
         }
     }
 
     /// The entry that takes the place of `before`: the session lives here from now on.
     pub(super) fn after(before: &Self, pins: Arc<PinCount>, stay: Stay, now: Duration) -> Self {
-        let next = Self::new(pins, Some(stay), seconds(now));
+        let rest = Rest { stay: Some(stay), care: Arc::clone(before.care()) };
+        let next = Self::with(pins, Some(Box::new(rest)), seconds(now));
         next.opened.store(before.opened.load(Ordering::Relaxed), Ordering::Relaxed);
         next.place.store(before.place(), Ordering::Relaxed);
-        let _ = next.care.set(Arc::clone(before.care()));
         next
     }
 
@@ -62,13 +83,13 @@ impl Entry {
     /// Where it lives; `None`: where its token says.
     #[must_use]
     pub fn stay(&self) -> Option<&Stay> {
-        self.stay.as_ref()
+        self.rest.get()?.stay.as_ref()
     }
 
     /// The number of its stay; 0 is the token's.
     #[must_use]
     pub fn stay_number(&self) -> u32 {
-        self.stay.as_ref().map_or(0, |stay| stay.number)
+        self.stay().map_or(0, |stay| stay.number)
     }
 
     /// Requests in flight at the hub of this stay; an open GET stream is none.
@@ -80,14 +101,15 @@ impl Entry {
     /// Its hub has answered with success what was sent to it then, a moment of [`clock::since_start`]. The life of the hub
     /// that answered had begun before it was asked, however late we came to read the answer.
     pub fn note_worked(&self, sent: Duration) {
-        self.worked.store(u64::try_from(sent.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        let units = sent.as_millis() / WORKED_UNIT.as_millis();
+        self.worked.store(u32::try_from(units).unwrap_or(u32::MAX), Ordering::Relaxed);
     }
 
     /// When its hub last answered it with success; `None`: never that this process saw.
     #[must_use]
     pub fn worked(&self) -> Option<Duration> {
-        let millis = self.worked.load(Ordering::Relaxed);
-        (millis > 0).then(|| Duration::from_millis(millis))
+        let units = self.worked.load(Ordering::Relaxed);
+        (units > 0).then(|| WORKED_UNIT * units)
     }
 
     pub(super) fn describe(&self, place: u16, opened_unix: u64) {
@@ -124,33 +146,33 @@ impl Entry {
     /// Whether it shall leave its hub.
     #[must_use]
     pub fn is_wanted_away(&self) -> bool {
-        self.care.get().is_some_and(|care| care.is_wanted_away(self.stay_number()))
+        self.care_if_any().is_some_and(|care| care.is_wanted_away(self.stay_number()))
     }
 
     /// Takes the wish that it leave, to see to it: `None` where there is none, or somebody else has taken it.
     pub(crate) fn take_wish(&self) -> Option<Option<HubId>> {
-        self.care.get()?.take_wish(self.stay_number())
+        self.care_if_any()?.take_wish(self.stay_number())
     }
 
     /// Its streams, and who looks after it.
     pub(crate) fn care(&self) -> &Arc<Care> {
-        self.care.get_or_init(Arc::default)
+        &self.rest.get_or_init(Box::default).care
     }
 
     /// Its streams, and who looks after it, if it ever had any.
     pub(crate) fn care_if_any(&self) -> Option<&Arc<Care>> {
-        self.care.get()
+        self.rest.get().map(|rest| &rest.care)
     }
 
     /// Whether it is on its way to another hub, or something else about it needs care: its requests must ask where to go.
     #[must_use]
     pub fn is_tended(&self) -> bool {
-        self.care.get().is_some_and(|care| care.is_tended())
+        self.care_if_any().is_some_and(|care| care.is_tended())
     }
 
     /// Whether it is on its way to another hub now.
     pub(crate) fn is_moving(&self) -> bool {
-        self.care.get().is_some_and(|care| care.is_moving())
+        self.care_if_any().is_some_and(|care| care.is_moving())
     }
 
     pub(super) fn is_idle(&self, now: u32, idle_age: Duration) -> bool {
@@ -166,11 +188,11 @@ pub struct Busy(Arc<Entry>);
 impl Busy {
     /// Counts a request of this session in.
     #[must_use]
-    pub fn new(entry: &Arc<Entry>) -> Self {
+    pub fn new(entry: Arc<Entry>) -> Self {
         if entry.in_flight.fetch_add(1, Ordering::Relaxed) == 0 {
             entry.pins.busy.fetch_add(1, Ordering::Relaxed);
         }
-        Self(Arc::clone(entry))
+        Self(entry)
     }
 }
 
