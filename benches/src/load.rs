@@ -26,6 +26,8 @@ const ANSWER_MAX: usize = 16 * 1024;
 const STALLED_AFTER: Duration = Duration::from_secs(1);
 /// After so many errors the run is given up: its figures mean nothing.
 const ERRORS_MAX: u64 = 1000;
+/// Sessions that are opened over one connection: endpoints close those that have served for long.
+const HANDSHAKES_PER_CONNECTION: usize = 100;
 /// Longest wait for a handshake's answer.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
 /// Longest latency that is told apart, in microseconds.
@@ -120,6 +122,21 @@ pub fn probe(target: SocketAddr) -> Result<()> {
     let stream = open(target)?;
     let session = handshake(&stream, &authority)?;
     let _ = exchange(target, &wire::delete(&authority, &session));
+    Ok(())
+}
+
+/// Opens so many sessions of other clients, and leaves them idle.
+///
+/// # Errors
+/// When the endpoint does not open one of them.
+pub fn crowd(target: SocketAddr, others: usize) -> Result<()> {
+    let authority = target.to_string();
+    for first in (0..others).step_by(HANDSHAKES_PER_CONNECTION) {
+        let stream = open(target)?;
+        for n in first..others.min(first + HANDSHAKES_PER_CONNECTION) {
+            handshake(&stream, &authority).with_context(|| format!("opening session {n} of the others"))?;
+        }
+    }
     Ok(())
 }
 

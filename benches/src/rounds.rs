@@ -28,6 +28,8 @@ pub struct Settings {
     pub seconds: f64,
     /// Keep-alive connections of the main tables.
     pub connections: usize,
+    /// Idle sessions of other clients, opened at each peer before all else.
+    pub others: usize,
     /// Cases to run.
     pub cases: Vec<Case>,
     /// Names of the peers to run; empty means all.
@@ -92,6 +94,7 @@ fn start_peers(site: &Site, settings: &Settings) -> Result<Vec<Started>> {
             eprintln!("{}: program not found, LEFT OUT", peer.name);
             continue;
         }
+        crate::load::crowd(peer.address(), settings.others).with_context(|| format!("at {}", peer.name))?;
         started.push(Started { at, peer, running });
     }
     Ok(started)

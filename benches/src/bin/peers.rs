@@ -51,6 +51,9 @@ struct Bench {
     /// Keep-alive connections of the main tables.
     #[arg(long, env = "CONNECTIONS", default_value_t = 64)]
     connections: usize,
+    /// Idle sessions of other clients, opened at each peer before all else.
+    #[arg(long, env = "OTHERS", default_value_t = 0)]
+    others: usize,
     /// Cases to run, comma-separated; all by default.
     #[arg(long, env = "CASES", value_enum, value_delimiter = ',')]
     cases: Vec<Case>,
@@ -146,6 +149,7 @@ fn bench(args: Bench) -> Result<ExitCode> {
         rounds: args.rounds,
         seconds: args.seconds,
         connections: args.connections,
+        others: args.others,
         cases,
         peers: args.peers,
     };
@@ -172,6 +176,9 @@ fn invocation(settings: &Settings) -> String {
         "ROUNDS={} SECONDS_PER_RUN={} CONNECTIONS={} make bench",
         settings.rounds, settings.seconds, settings.connections
     );
+    if settings.others > 0 {
+        out.insert_str(0, &format!("OTHERS={} ", settings.others));
+    }
     if settings.cases != Case::ALL {
         let names = settings.cases.iter().map(|case| case.name());
         out.insert_str(0, &format!("CASES={} ", names.collect::<Vec<_>>().join(",")));
