@@ -1,5 +1,7 @@
 //! How well do probabilities tell what happened?
 
+use serde::Serialize;
+
 use super::Unusable;
 
 /// How many bins of equal count the calibration is looked at in: the customary ten.
@@ -16,7 +18,7 @@ pub struct Predictions {
 }
 
 /// A bin of the calibration curve.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Bin {
     /// The mean of what was foretold, 0 to 1.
     pub foretold: f64,

@@ -11,14 +11,38 @@
 //! - thresholds keep a budget of false alarms on entities that the model has not seen ([`threshold_for`]).
 
 mod alarms;
+mod data;
+mod data_error;
+mod detection;
+mod dice;
 mod episodes;
+mod figures;
 mod metrics;
+mod pages;
+mod run;
+mod scorer;
+mod split;
+mod svg;
+#[cfg(test)]
+mod testing;
+mod text;
 mod threshold;
+mod types;
 
 pub use alarms::{Foretold, Outcome, Pooled, Scored, Watch};
+pub use data::{Dataset, Entity};
+pub use data_error::{DataError, FileError};
+pub use detection::{Detection, FORETOLD_WITHIN_S, NOTICED_WITHIN_S, Noticed, detection};
 pub use episodes::{Episode, Label, Rules, Timeline};
+pub use figures::{AtBudget, BUDGETS, DRAWS, Figures};
 pub use metrics::{BINS, Bin, Predictions};
+pub use pages::{Weight, as_pages};
+pub use run::{BacktestError, FOLDS, HorizonReport, Report, ScorerReport, TestedOn, run};
+pub use scorer::{Fitted, Scorer, Span, Unfit};
+pub use split::{Failure, Listed, Protocol, Settings, Split};
+pub use text::as_text;
 pub use threshold::threshold_for;
+pub use types::{Answer, CONFIDENT, TypeFigures, type_figures};
 
 /// Scores that cannot be judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

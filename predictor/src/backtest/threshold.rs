@@ -13,7 +13,7 @@ pub fn threshold_for(
     watch: &Watch,
     samples_per_day: f64,
 ) -> Option<f64> {
-    let mut candidates: Vec<_> = entities.iter().flat_map(|entity| entity.scores()).copied().collect();
+    let mut candidates: Vec<_> = entities.iter().flat_map(Scored::scores).copied().collect();
     candidates.sort_unstable_by(f64::total_cmp);
     candidates.dedup();
     let valid: usize = entities.iter().map(|entity| entity.timeline().valid_in(entity.part())).sum();
