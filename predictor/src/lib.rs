@@ -9,6 +9,7 @@
 //! and gives back another.
 
 mod apply;
+pub mod backtest;
 mod check;
 mod decide;
 mod forecast;

@@ -1,0 +1,237 @@
+//! How would these scorers have done on this telemetry? Folds, thresholds and figures in one go.
+
+use serde::Serialize;
+
+use super::figures::{Judged, Making};
+use super::{
+    BUDGETS, Dataset, Entity, Figures, Fitted, Protocol, Scored, Scorer, Span, Unfit, Unusable, threshold_for,
+};
+
+/// Into how many folds hubs are dealt for predictions of models that have not seen them. Machines make one fold each.
+pub const FOLDS: usize = 4;
+
+/// What a backtest found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// The protocol, by its name on the command line.
+    pub protocol: &'static str,
+    /// Which time of which entities was judged.
+    pub tested_on: TestedOn,
+    /// How long a sample covers, in seconds.
+    pub sample_s: f64,
+    /// How many entities models were fitted on.
+    pub trained_entities: usize,
+    /// What each scorer is worth, in the order they were given in.
+    pub scorers: Vec<ScorerReport>,
+}
+
+/// Which time of which entities was judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TestedOn {
+    /// The time after the cut of the entities that models were fitted on before it.
+    LaterTime,
+    /// Other entities, from beginning to end.
+    OtherEntities,
+}
+
+/// What one scorer is worth.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ScorerReport {
+    /// Its name.
+    pub name: String,
+    /// For each horizon, the main one first.
+    pub horizons: Vec<HorizonReport>,
+}
+
+/// What a scorer is worth at one horizon.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HorizonReport {
+    /// The horizon, in seconds.
+    pub horizon_s: f64,
+    /// On the test part, by the model of every entity; thresholds from models that had not seen the entity.
+    pub tested: Figures,
+    /// On the same part of time (the training part, if other entities are tested), by models and thresholds that have
+    /// not seen the entity at all.
+    pub left_out: Figures,
+}
+
+/// A backtest could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum BacktestError {
+    /// To leave an entity out, there must be another.
+    #[error("a backtest needs at least two entities to fit on, and there is {found}")]
+    TooFew {
+        /// How many there are.
+        found: usize,
+    },
+    /// Nothing can be judged before the cut.
+    #[error("no sample of {entity} is left to fit on: its cut is at row {cut} of {rows}")]
+    NothingToFit {
+        /// Whose.
+        entity: String,
+        /// Its cut.
+        cut: usize,
+        /// How many rows it has.
+        rows: usize,
+    },
+    /// The two folders hold different things.
+    #[error("the telemetry to test on has other columns, periods or rules than the telemetry to fit on")]
+    Unlike,
+    /// A scorer failed.
+    #[error("{scorer} cannot be judged")]
+    Scorer {
+        /// Which.
+        scorer: String,
+        /// Why.
+        source: Unfit,
+    },
+    /// A scorer gave scores that are none.
+    #[error("the scores of {scorer} cannot be judged")]
+    Scores {
+        /// Which.
+        scorer: String,
+        /// Why.
+        source: Unusable,
+    },
+}
+
+/// Judges scorers: fits them on the first folder before the cuts and tests them after, or, where there is a second
+/// folder, fits them on the whole of the first and tests them on the second. Thresholds come from the first folder, by
+/// models that have not seen the entity.
+///
+/// # Errors
+/// There are fewer than two entities, the two folders do not go together, or a scorer fails.
+pub fn run(
+    train: &Dataset,
+    test: Option<&Dataset>,
+    scorers: &[&dyn Scorer],
+    seed: u64,
+) -> Result<Report, BacktestError> {
+    if train.entities.len() < 2 {
+        return Err(BacktestError::TooFew { found: train.entities.len() });
+    }
+    let alike = |test: &Dataset| {
+        test.protocol == train.protocol && test.columns == train.columns && test.settings == train.settings
+    };
+    if !test.is_none_or(alike) {
+        return Err(BacktestError::Unlike);
+    }
+    let reports = scorers.iter().map(|scorer| {
+        let horizons = train.protocol.horizons(&train.settings).into_iter();
+        let horizons = horizons.map(|horizon| Trial { train, test, scorer: *scorer, horizon, seed }.report());
+        Ok(ScorerReport { name: scorer.name().to_owned(), horizons: horizons.collect::<Result<_, _>>()? })
+    });
+    Ok(Report {
+        protocol: train.protocol.as_str(),
+        tested_on: if test.is_some() { TestedOn::OtherEntities } else { TestedOn::LaterTime },
+        sample_s: train.settings.sample.as_secs_f64(),
+        trained_entities: train.entities.len(),
+        scorers: reports.collect::<Result<_, _>>()?,
+    })
+}
+
+/// One scorer at one horizon.
+struct Trial<'a> {
+    train: &'a Dataset,
+    test: Option<&'a Dataset>,
+    scorer: &'a dyn Scorer,
+    horizon: usize,
+    seed: u64,
+}
+
+impl<'a> Trial<'a> {
+    fn report(&self) -> Result<HorizonReport, BacktestError> {
+        let settings = &self.train.settings;
+        let making = Making {
+            settings,
+            horizon: self.horizon,
+            probability: self.scorer.is_probability(),
+            seed: self.seed,
+        };
+        let fitting =
+            self.train.entities.iter().map(|entity| self.before(entity)).collect::<Result<Vec<_>, _>>()?;
+        let folds = match self.train.protocol {
+            Protocol::Hubsim => FOLDS.min(fitting.len()),
+            Protocol::Smd => fitting.len(),
+        };
+        let mut unseen = Vec::with_capacity(folds); // The model of each fold, which knows all entities but its own.
+        for fold in 0..folds {
+            let others = fitting.iter().enumerate().filter(|(at, _)| at % folds != fold);
+            unseen.push(self.fit(&others.map(|(_, span)| span.clone()).collect::<Vec<_>>())?);
+        }
+        let scored: Vec<_> = (0..fitting.len())
+            .map(|at| self.score(unseen[at % folds].as_ref(), &fitting[at]))
+            .collect::<Result<_, _>>()?;
+        let thresholds = |of: &[Scored<'_>]| {
+            BUDGETS.map(|budget| threshold_for(of, budget, &making.watch(), settings.samples_per_day()))
+        };
+        let chosen = thresholds(&scored);
+        let others_of = |fold: usize| {
+            let others = scored.iter().enumerate().filter(|(at, _)| at % folds != fold);
+            thresholds(&others.map(|(_, scored)| scored.clone()).collect::<Vec<_>>())
+        };
+        let chosen_unseen: Vec<_> = (0..folds).map(others_of).collect();
+
+        let model = self.fit(&fitting)?;
+        let tested = self.test.unwrap_or(self.train).entities.iter().map(|entity| {
+            let part = if self.test.is_some() { 0..entity.len() } else { entity.cut..entity.len() };
+            let scored = self.score(model.as_ref(), &span(entity, part, settings.score_every))?;
+            Ok(Judged { entity, scored, thresholds: chosen })
+        });
+        let left_out = self.train.entities.iter().enumerate().map(|(at, entity)| {
+            let scored = match self.test {
+                Some(_) => scored[at].clone(),
+                None => {
+                    let later = span(entity, entity.cut..entity.len(), settings.score_every);
+                    self.score(unseen[at % folds].as_ref(), &later)?
+                }
+            };
+            Ok(Judged { entity, scored, thresholds: chosen_unseen[at % folds] })
+        });
+        let figures = |judged: Vec<Judged<'_>>| making.figures(&judged).map_err(|source| self.scores(source));
+        Ok(HorizonReport {
+            horizon_s: self.horizon as f64 * settings.sample.as_secs_f64(),
+            tested: figures(tested.collect::<Result<_, BacktestError>>()?)?,
+            left_out: figures(left_out.collect::<Result<_, BacktestError>>()?)?,
+        })
+    }
+
+    /// What of an entity may be fitted on: all of it if others are tested, else what comes before the cut, without the
+    /// last rows, since their targets lie behind it.
+    fn before(&self, entity: &'a Entity) -> Result<Span<'a>, BacktestError> {
+        let end = if self.test.is_some() { entity.len() } else { entity.cut.saturating_sub(self.horizon) };
+        let before = span(entity, 0..end, self.train.settings.score_every);
+        if before.rows.is_empty() {
+            let (cut, rows) = (entity.cut, entity.len());
+            return Err(BacktestError::NothingToFit { entity: entity.name.clone(), cut, rows });
+        }
+        Ok(before)
+    }
+
+    fn fit(&self, spans: &[Span<'_>]) -> Result<Box<dyn Fitted>, BacktestError> {
+        self.scorer.fit(spans, self.horizon).map_err(|source| self.failed(source))
+    }
+
+    fn score(&self, model: &dyn Fitted, span: &Span<'a>) -> Result<Scored<'a>, BacktestError> {
+        let scores = model.score(span).map_err(|source| self.failed(source))?;
+        let scored = Scored::new(&span.entity.timeline, span.part.clone(), span.rows.clone(), scores);
+        scored.map_err(|source| self.scores(source))
+    }
+
+    fn failed(&self, source: Unfit) -> BacktestError {
+        BacktestError::Scorer { scorer: self.scorer.name().to_owned(), source }
+    }
+
+    fn scores(&self, source: Unusable) -> BacktestError {
+        BacktestError::Scores { scorer: self.scorer.name().to_owned(), source }
+    }
+}
+
+fn span(entity: &Entity, part: std::ops::Range<usize>, every: usize) -> Span<'_> {
+    let rows = entity.timeline.rows(&part, every);
+    Span { entity, part, rows }
+}
+
+#[cfg(test)]
+mod tests;

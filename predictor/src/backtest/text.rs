@@ -1,0 +1,115 @@
+//! How is a backtest told in a terminal?
+
+use std::fmt::{self, Write as _};
+
+use super::{AtBudget, Figures, HorizonReport, Report, TestedOn};
+
+/// All figures in lines of text.
+pub fn as_text(report: &Report) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = write_report(&mut text, report);
+    text
+}
+
+fn write_report(text: &mut String, report: &Report) -> fmt::Result {
+    let tested = match report.tested_on {
+        TestedOn::LaterTime => "tested on the time after their cuts",
+        TestedOn::OtherEntities => "tested on others",
+    };
+    writeln!(text, "{}: fitted on {} entities, {tested}", report.protocol, report.trained_entities)?;
+    for scorer in &report.scorers {
+        for horizon in &scorer.horizons {
+            writeln!(text, "\n{}, {} ahead", scorer.name, Minutes(horizon.horizon_s))?;
+            for (name, figures) in parts(horizon) {
+                write_figures(text, name, figures)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The two sets of figures of a horizon with their names.
+pub(super) fn parts(horizon: &HorizonReport) -> [(&'static str, &Figures); 2] {
+    [("tested", &horizon.tested), ("entity left out", &horizon.left_out)]
+}
+
+/// The headings of the table of alarms.
+pub(super) const ALARM_HEADINGS: [&str; 11] = [
+    "budget",
+    "threshold",
+    "recall",
+    "gradual",
+    "abrupt",
+    "chance",
+    "precision",
+    "FA/day",
+    "lead",
+    "alarms",
+    "eligible",
+];
+
+/// The cells below them.
+pub(super) fn alarm_cells(at: &AtBudget, eligible: usize) -> [String; 11] {
+    [
+        format!("{}/day", at.budget),
+        at.threshold.map_or_else(|| "none".to_owned(), |threshold| format!("{threshold:.4}")),
+        figure(at.recall),
+        figure(at.recall_gradual),
+        figure(at.recall_abrupt),
+        figure(at.chance_recall),
+        figure(at.precision),
+        figure(at.false_alarms_per_day),
+        at.lead_median_s.map_or_else(|| "-".to_owned(), |lead| Minutes(lead).to_string()),
+        at.alarms.to_string(),
+        eligible.to_string(),
+    ]
+}
+
+fn write_figures(text: &mut String, name: &str, figures: &Figures) -> fmt::Result {
+    let Figures { entities, rows, eligible, .. } = figures;
+    writeln!(text, "  {name}: {entities} entities, {rows} rows, {eligible} failures that could be foretold")?;
+    let interval = figures.auroc_interval.map(|[low, high]| format!(" [{low:.3}, {high:.3}]"));
+    write!(text, "    AUROC {}{}", figure(figures.auroc), interval.unwrap_or_default())?;
+    write!(text, ", AUPRC {} (prevalence {})", figure(figures.auprc), figure(figures.prevalence))?;
+    if figures.brier.is_some() {
+        let (brier, skill) = (fine(figures.brier), figure(figures.brier_skill));
+        write!(text, ", Brier {brier}, BSS {skill}, ECE {}", fine(figures.ece))?;
+    }
+    writeln!(text)?;
+    let rows = figures.alarms.iter().map(|at| alarm_cells(at, *eligible));
+    let rows: Vec<_> = std::iter::once(ALARM_HEADINGS.map(str::to_owned)).chain(rows).collect();
+    for row in &rows {
+        write!(text, "   ")?;
+        for (column, cell) in row.iter().enumerate() {
+            let width = rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+            write!(text, " {cell:>width$}")?;
+        }
+        writeln!(text)?;
+    }
+    Ok(())
+}
+
+/// Three digits, or a dash for what there is not.
+pub(super) fn figure(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"))
+}
+
+/// Five digits, for what is small.
+pub(super) fn fine(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.5}"))
+}
+
+/// Seconds as minutes.
+pub(super) struct Minutes(pub(super) f64);
+
+impl fmt::Display for Minutes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tenths = (self.0 / 6.0).round();
+        if tenths % 10.0 == 0.0 {
+            write!(f, "{:.0} min", tenths / 10.0)
+        } else {
+            write!(f, "{:.1} min", tenths / 10.0)
+        }
+    }
+}
