@@ -11,6 +11,7 @@
 mod apply;
 mod check;
 mod decide;
+pub mod features;
 mod forecast;
 mod inputs;
 pub mod model;
