@@ -20,6 +20,7 @@ mod policy;
 mod rails;
 mod report;
 pub mod telemetry;
+pub mod training;
 mod verdict;
 mod want;
 
