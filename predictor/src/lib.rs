@@ -12,13 +12,16 @@ mod apply;
 pub mod backtest;
 mod check;
 mod decide;
+pub mod features;
 mod forecast;
 mod inputs;
+pub mod model;
 mod plan;
 mod policy;
 mod rails;
 mod report;
 pub mod telemetry;
+pub mod training;
 mod verdict;
 mod want;
 
