@@ -17,6 +17,7 @@ mod plan;
 mod policy;
 mod rails;
 mod report;
+pub mod simulate;
 pub mod telemetry;
 mod verdict;
 mod want;
