@@ -20,6 +20,7 @@ mod plan;
 mod policy;
 mod rails;
 mod report;
+pub mod simulate;
 pub mod telemetry;
 pub mod training;
 mod verdict;
