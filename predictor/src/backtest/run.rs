@@ -149,8 +149,7 @@ impl<'a> Trial<'a> {
             probability: self.scorer.is_probability(),
             seed: self.seed,
         };
-        let fitting =
-            self.train.entities.iter().map(|entity| self.before(entity)).collect::<Result<Vec<_>, _>>()?;
+        let fitting = fitting(self.train, self.test, self.horizon)?;
         let folds = match self.train.protocol {
             Protocol::Hubsim => FOLDS.min(fitting.len()),
             Protocol::Smd => fitting.len(),
@@ -197,18 +196,6 @@ impl<'a> Trial<'a> {
         })
     }
 
-    /// What of an entity may be fitted on: all of it if others are tested, else what comes before the cut, without the
-    /// last rows, since their targets lie behind it.
-    fn before(&self, entity: &'a Entity) -> Result<Span<'a>, BacktestError> {
-        let end = if self.test.is_some() { entity.len() } else { entity.cut.saturating_sub(self.horizon) };
-        let before = span(entity, 0..end, self.train.settings.score_every);
-        if before.rows.is_empty() {
-            let (cut, rows) = (entity.cut, entity.len());
-            return Err(BacktestError::NothingToFit { entity: entity.name.clone(), cut, rows });
-        }
-        Ok(before)
-    }
-
     fn fit(&self, spans: &[Span<'_>]) -> Result<Box<dyn Fitted>, BacktestError> {
         self.scorer.fit(spans, self.horizon).map_err(|source| self.failed(source))
     }
@@ -226,6 +213,25 @@ impl<'a> Trial<'a> {
     fn scores(&self, source: Unusable) -> BacktestError {
         BacktestError::Scores { scorer: self.scorer.name().to_owned(), source }
     }
+}
+
+/// What may be fitted on: all of each entity if others are tested, else what comes before its cut, without the last rows,
+/// since their targets lie behind it.
+pub(super) fn fitting<'a>(
+    train: &'a Dataset,
+    test: Option<&Dataset>,
+    horizon: usize,
+) -> Result<Vec<Span<'a>>, BacktestError> {
+    let before = |entity: &'a Entity| {
+        let end = if test.is_some() { entity.len() } else { entity.cut.saturating_sub(horizon) };
+        let before = span(entity, 0..end, train.settings.score_every);
+        if before.rows.is_empty() {
+            let (cut, rows) = (entity.cut, entity.len());
+            return Err(BacktestError::NothingToFit { entity: entity.name.clone(), cut, rows });
+        }
+        Ok(before)
+    };
+    train.entities.iter().map(before).collect()
 }
 
 fn span(entity: &Entity, part: std::ops::Range<usize>, every: usize) -> Span<'_> {

@@ -93,7 +93,8 @@ mod tests {
     #[test]
     fn an_entity_is_scored_by_models_that_have_not_seen_it() {
         let entities = entities(4);
-        let recipe = Recipe::Forest(ForestSettings { trees: 10, ..ForestSettings::default() });
+        let recipe =
+            Recipe::Forest(ForestSettings { trees: 10, features: Some(2), ..ForestSettings::default() });
         let apart = |scores: &[f32], targets: &[f32]| {
             let mean = |which: f32| {
                 let of: Vec<_> =

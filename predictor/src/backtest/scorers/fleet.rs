@@ -1,0 +1,169 @@
+//! A model that all entities share.
+
+use std::sync::Arc;
+
+use super::rule::Past;
+use super::table::{Tables, row_of};
+use super::unfit;
+use crate::backtest::{Dataset, Entity, Fitted, Protocol, Scorer, Span, Unfit};
+use crate::features::{Columns, Schema};
+use crate::model::Rows;
+use crate::training::{Examples, Learnt, Recipe, Series};
+
+/// How an entity becomes rows.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Rowing {
+    /// A hub, by what its signals mean.
+    Hub(Schema),
+    /// A machine, by how far its columns are from usual; as many columns as it has.
+    Machine {
+        /// How many.
+        columns: usize,
+    },
+}
+
+impl Rowing {
+    /// The horizon, if rows depend on it.
+    fn depends_on(&self, horizon: usize) -> usize {
+        if matches!(self, Self::Hub(_)) { 0 } else { horizon }
+    }
+}
+
+/// One model of all entities, fitted anew for each horizon.
+#[derive(Debug)]
+pub struct Fleet {
+    name: String,
+    recipe: Recipe,
+    rowing: Rowing,
+    /// Every how many of the rows one is learnt from.
+    every: usize,
+    sample_s: u64,
+    tables: Arc<Tables>,
+}
+
+struct Ready {
+    learnt: Learnt,
+    rowing: Rowing,
+    sample_s: u64,
+    horizon: usize,
+    tables: Arc<Tables>,
+}
+
+impl Fleet {
+    /// A model by this recipe, for the entities of this data set. `every` is every how many rows one is learnt from:
+    /// neighbours in time say nearly the same.
+    pub fn new(name: &str, data: &Dataset, recipe: Recipe, every: usize) -> Self {
+        let rowing = match data.protocol {
+            Protocol::Hubsim => Rowing::Hub(Schema::telemetry()),
+            Protocol::Smd => Rowing::Machine { columns: data.columns.len() },
+        };
+        let sample_s = data.settings.sample.as_secs();
+        Self { name: name.to_owned(), recipe, rowing, every, sample_s, tables: Arc::default() }
+    }
+
+    /// Another recipe for the same rows, which are made only once.
+    pub fn beside(&self, name: &str, recipe: Recipe, every: usize) -> Self {
+        let (rowing, sample_s, tables) = (self.rowing.clone(), self.sample_s, Arc::clone(&self.tables));
+        Self { name: name.to_owned(), recipe, rowing, every, sample_s, tables }
+    }
+
+    /// The names of a row's numbers.
+    pub fn feature_names(&self) -> Vec<String> {
+        match &self.rowing {
+            Rowing::Hub(schema) => schema.names(),
+            Rowing::Machine { .. } => Columns::names().iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// The model of these spans.
+    ///
+    /// # Errors
+    /// Nothing can be learnt from them.
+    pub fn learn(&self, spans: &[Span<'_>], horizon: usize) -> Result<Learnt, Unfit> {
+        let parts = spans.iter().map(|span| self.examples(span, horizon)).collect::<Result<Vec<_>, _>>()?;
+        let pooled =
+            Examples::pooled(&parts, self.every).ok_or_else(|| unfit("there is nothing to fit on"))?;
+        self.recipe.fit(&pooled.map_err(unfit)?).map_err(unfit)
+    }
+
+    fn examples(&self, span: &Span<'_>, horizon: usize) -> Result<Examples, Unfit> {
+        let make = |entity: &Entity, at: &[usize]| rows(&self.rowing, self.sample_s, horizon, entity, at);
+        let table = self.tables.of(span, self.rowing.depends_on(horizon), make)?;
+        let mut examples = Examples::new(table.width()).map_err(unfit)?;
+        for at in &span.rows {
+            let came = span.entity.timeline.fails_within(*at, horizon);
+            examples.push(row_of(&table, *at)?, came).map_err(unfit)?;
+        }
+        Ok(examples)
+    }
+}
+
+impl Scorer for Fleet {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn is_probability(&self) -> bool {
+        true
+    }
+
+    fn fit(&self, spans: &[Span<'_>], horizon: usize) -> Result<Box<dyn Fitted>, Unfit> {
+        Ok(Box::new(Ready {
+            learnt: self.learn(spans, horizon)?,
+            rowing: self.rowing.clone(),
+            sample_s: self.sample_s,
+            horizon,
+            tables: Arc::clone(&self.tables),
+        }))
+    }
+}
+
+impl Fitted for Ready {
+    fn score(&self, span: &Span<'_>) -> Result<Vec<f64>, Unfit> {
+        let make =
+            |entity: &Entity, at: &[usize]| rows(&self.rowing, self.sample_s, self.horizon, entity, at);
+        let table = self.tables.of(span, self.rowing.depends_on(self.horizon), make)?;
+        let score = |at: &usize| {
+            let chance = self.learnt.predict(row_of(&table, *at)?).map_err(unfit)?;
+            Ok(f64::from(chance))
+        };
+        span.rows.iter().map(score).collect()
+    }
+}
+
+/// The rows of an entity at these samples.
+fn rows(
+    rowing: &Rowing,
+    sample_s: u64,
+    horizon: usize,
+    entity: &Entity,
+    at: &[usize],
+) -> Result<Rows, Unfit> {
+    match rowing {
+        Rowing::Hub(schema) => {
+            let samples = entity.samples().ok_or_else(|| unfit("its columns are not those of a hub"))?;
+            let samples: Vec<_> = samples.collect();
+            let starts: Vec<_> = entity.timeline.episodes().iter().map(|episode| episode.start).collect();
+            let series = Series { minutes: &[], samples: &samples, begin: 0, starts: &starts, around: &[] };
+            // What came of a row is asked later, for each horizon.
+            let examples = series.examples(schema, at.iter().map(|at| (*at, false))).map_err(unfit)?;
+            Ok(examples.rows().clone())
+        }
+        Rowing::Machine { columns } => {
+            let mut machine = Columns::new(*columns).map_err(unfit)?;
+            let mut past = Past::new(entity, sample_s);
+            let mut rows = Rows::new(Columns::names().len()).map_err(unfit)?;
+            let (mut next, mut row) = (0, Vec::new());
+            for at in at {
+                for values in (next..=*at).map(|at| entity.row(at)) {
+                    machine.push(values).map_err(unfit)?;
+                }
+                next = at + 1;
+                let now = past.at(*at);
+                machine.vector(&past.known, now, horizon as u64 * sample_s, &mut row);
+                rows.push(&row).map_err(unfit)?;
+            }
+            Ok(rows)
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Which scorers are judged when an operator asks for a backtest, and how are they taught?
+
+use super::scorers::{Fleet, Rule, Yielding};
+use super::{BacktestError, Dataset, Protocol, Report, Scorer, Weight, run};
+use crate::model::{ForestSettings, LogisticSettings};
+use crate::training::{Learnt, Recipe};
+
+/// The champion for hubs. Chosen on the training parts of simulated hubs, by models that had not seen the hub; among
+/// neighbours (40 to 100 trees, 8 to 14 deep, leaves of 5 to 30) nothing differs by more than chance.
+pub const FOREST_FOR_HUBS: ForestSettings =
+    ForestSettings { trees: 60, depth: 12, leaf: 10, features: Some(18), seed: 1 };
+
+/// Of hubs' rows every second one is learnt from: one in a minute.
+const HUB_ROWS_EVERY: usize = 2;
+
+/// For machines: as [`FOREST_FOR_HUBS`], but leaves of 50. Ten machines' failures are few, and a small leaf learns one
+/// of them by heart.
+pub const FOREST_FOR_MACHINES: ForestSettings =
+    ForestSettings { trees: 60, depth: 8, leaf: 50, features: None, seed: 1 };
+
+/// Judges all we have: the forest, the logistic regression that is its fallback, the plain rule of recurrence, and for
+/// machines the one of forest and rule that is served. Gives back what the features weigh in the forest, too, heaviest
+/// first.
+///
+/// # Errors
+/// As [`run`].
+pub fn judge(
+    train: &Dataset,
+    test: Option<&Dataset>,
+    seed: u64,
+) -> Result<(Report, Vec<Weight>), BacktestError> {
+    let (forest, every) = match train.protocol {
+        Protocol::Hubsim => (FOREST_FOR_HUBS, HUB_ROWS_EVERY),
+        Protocol::Smd => (FOREST_FOR_MACHINES, 1),
+    };
+    let forest = Fleet::new("forest", train, Recipe::Forest(ForestSettings { seed, ..forest }), every);
+    let logistic = forest.beside("logistic", Recipe::Logistic(LogisticSettings::default()), every);
+    let rule = Rule { sample_s: train.settings.sample.as_secs() };
+    let served = Yielding { model: &forest, rule: &rule, name: "served" };
+    let mut scorers: Vec<&dyn Scorer> = vec![&forest, &logistic, &rule];
+    if train.protocol == Protocol::Smd {
+        scorers.insert(0, &served);
+    }
+    let report = run(train, test, &scorers, seed)?;
+    let weights = weights(&forest, train, test)?;
+    Ok((report, weights))
+}
+
+fn weights(forest: &Fleet, train: &Dataset, test: Option<&Dataset>) -> Result<Vec<Weight>, BacktestError> {
+    let Some(horizon) = train.protocol.horizons(&train.settings).first().copied() else {
+        return Ok(Vec::new());
+    };
+    let spans = super::run::fitting(train, test, horizon)?;
+    let learnt = forest
+        .learn(&spans, horizon)
+        .map_err(|source| BacktestError::Scorer { scorer: forest.name().to_owned(), source })?;
+    let Learnt::Forest(learnt) = learnt else { return Ok(Vec::new()) };
+    let importance = learnt.importance().iter().map(|weight| f64::from(*weight));
+    let mut weights: Vec<Weight> = forest.feature_names().into_iter().zip(importance).collect();
+    weights.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+    Ok(weights)
+}
