@@ -13,6 +13,7 @@ mod check;
 mod decide;
 mod forecast;
 mod inputs;
+pub mod insight;
 pub mod model;
 mod plan;
 mod policy;

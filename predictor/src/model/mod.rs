@@ -3,3 +3,4 @@
 pub mod calibration;
 pub mod hazard;
 pub mod prior;
+pub mod profile;

@@ -100,7 +100,8 @@ proptest! {
         isotonic in any::<bool>(),
         scores in prop::collection::vec(0.0..=1.0_f64, 20),
     ) {
-        let seen: Vec<_> = seen.into_iter().map(|(hub, score, failed)| Unseen { hub, score, failed }).collect();
+        let unseen = |(hub, score, failed)| Unseen { hub, score, failed };
+        let seen: Vec<_> = seen.into_iter().map(unseen).collect();
         let method = if isotonic { Method::Isotonic } else { Method::Platt };
         let calibrator = fit(&seen, method);
         let mut scores = scores;
