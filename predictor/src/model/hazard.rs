@@ -41,7 +41,8 @@ impl Hazard {
     /// or the rate is negative.
     pub fn new(probabilities: [f64; HORIZONS.len()], per_day: f64) -> Option<Self> {
         let proper = |p: &f64| (0.0..=1.0).contains(p);
-        if !probabilities.iter().all(proper) || !(per_day >= 0.0 && per_day.is_finite()) {
+        let rate = per_day >= 0.0 && per_day.is_finite();
+        if !(rate && probabilities.iter().all(proper)) {
             return None;
         }
         let mut most = 0.0_f64;
