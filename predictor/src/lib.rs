@@ -11,6 +11,7 @@
 mod apply;
 mod check;
 mod decide;
+pub mod features;
 mod forecast;
 mod inputs;
 pub mod insight;
@@ -20,6 +21,7 @@ mod policy;
 mod rails;
 mod report;
 pub mod telemetry;
+pub mod training;
 mod verdict;
 mod want;
 

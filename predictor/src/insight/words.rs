@@ -132,6 +132,7 @@ fn share(value: f32) -> String {
 
 fn over(span: Span) -> &'static str {
     match span {
+        Span::S15 => "in the last sample",
         Span::M1 => "over a minute",
         Span::M5 => "over five minutes",
         Span::M30 => "over half an hour",
