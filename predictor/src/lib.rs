@@ -15,6 +15,7 @@ mod decide;
 pub mod features;
 mod forecast;
 mod inputs;
+pub mod insight;
 pub mod model;
 mod plan;
 mod policy;
