@@ -11,6 +11,7 @@ pub mod cli;
 pub mod clock;
 pub mod control;
 pub mod edge;
+pub mod forecast;
 pub mod handover;
 pub mod http;
 pub mod keys;

@@ -131,6 +131,19 @@ pub struct Probes {
     pub last_end: Option<MonoTime>,
     /// How long a passing probe takes, lately; `None` before the first.
     pub latency: Option<Duration>,
+    /// All that ended since the hub was first probed: the difference of two sums tells of the time between.
+    pub sum: ProbeSum,
+}
+
+/// What came of all probes so far, those that do not count against the hub left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ProbeSum {
+    /// How many ended.
+    pub ended: u64,
+    /// How many of those failed.
+    pub failed: u64,
+    /// How long all of them took together, each to its answer or its end.
+    pub took: Duration,
 }
 
 impl Probes {
@@ -154,7 +167,7 @@ pub struct Latency {
     pub connect_past: Quantiles,
 }
 
-/// Where the middle and the slow end of some durations lie, each to within an eighth of its value, clamped to between
+/// Where the middle and the slow ends of some durations lie, each to within an eighth of its value, clamped to between
 /// 64 µs and 68 s.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Quantiles {
@@ -164,6 +177,8 @@ pub struct Quantiles {
     pub p50: Duration,
     /// Nine of ten were shorter.
     pub p90: Duration,
+    /// Nineteen of twenty were shorter.
+    pub p95: Duration,
 }
 
 /// How much a hub has to do.

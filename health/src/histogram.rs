@@ -109,20 +109,23 @@ impl Quantiles {
         if count == 0 {
             return Self::default();
         }
-        // The first buckets at which so many tenths of all have been seen; buckets are in the order of their durations.
-        let (mut seen, mut p50, mut p90) = (0u64, None, None);
+        // The first buckets at which so many twentieths of all have been seen; buckets are in the order of their durations.
+        let (mut seen, mut p50, mut p90, mut p95) = (0u64, None, None, None);
         for (bucket, n) in each() {
-            seen += u64::from(n) * 10;
-            if seen >= u64::from(count) * 5 {
+            seen += u64::from(n) * 20;
+            if seen >= u64::from(count) * 10 {
                 p50 = p50.or(Some(bucket));
             }
-            if seen >= u64::from(count) * 9 {
-                p90 = Some(bucket);
+            if seen >= u64::from(count) * 18 {
+                p90 = p90.or(Some(bucket));
+            }
+            if seen >= u64::from(count) * 19 {
+                p95 = Some(bucket);
                 break;
             }
         }
-        let [p50, p90] = [p50, p90].map(|bucket| middle(bucket.unwrap_or(BUCKETS - 1)));
-        Self { count, p50, p90 }
+        let [p50, p90, p95] = [p50, p90, p95].map(|bucket| middle(bucket.unwrap_or(BUCKETS - 1)));
+        Self { count, p50, p90, p95 }
     }
 }
 
@@ -133,7 +136,7 @@ mod tests {
 
     #[test]
     fn quantiles_of_known_durations() {
-        let check = |millis: &[u64], p50: f64, p90: f64| {
+        let check = |millis: &[u64], p50: f64, p90: f64, p95: f64| {
             let now = Second::of(mcphub_routing::MonoTime::from_millis(1));
             let histogram: Histogram<5, 2> = Histogram::default();
             millis.iter().for_each(|&m| histogram.add(Duration::from_millis(m), now));
@@ -146,13 +149,14 @@ mod tests {
             };
             near(found.p50, p50);
             near(found.p90, p90);
+            near(found.p95, p95);
         };
-        check(&[5], 5.0, 5.0);
-        check(&[5, 2_000], 5.0, 2_000.0);
-        check(&[5, 5, 5, 5, 5, 5, 5, 5, 5, 2_000], 5.0, 5.0);
-        check(&[5, 5, 5, 5, 5, 5, 5, 5, 2_000, 2_000], 5.0, 2_000.0);
-        check(&(1..=100).collect::<Vec<_>>(), 50.0, 90.0);
-        check(&[], 0.0, 0.0);
+        check(&[5], 5.0, 5.0, 5.0);
+        check(&[5, 2_000], 5.0, 2_000.0, 2_000.0);
+        check(&[5, 5, 5, 5, 5, 5, 5, 5, 5, 2_000], 5.0, 5.0, 2_000.0);
+        check(&[5, 5, 5, 5, 5, 5, 5, 5, 2_000, 2_000], 5.0, 2_000.0, 2_000.0);
+        check(&(1..=100).collect::<Vec<_>>(), 50.0, 90.0, 95.0);
+        check(&[], 0.0, 0.0, 0.0);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mcphub_routing::{EraSet, MonoTime};
 
-use crate::{Boot, BootId, Exported, Outcome, ProbeId, ProbeReport, ProbeSettings, Probes};
+use crate::{Boot, BootId, Exported, Outcome, ProbeId, ProbeReport, ProbeSettings, ProbeSum, Probes};
 
 /// Probes on their way to one hub at once; more are not sent.
 pub(crate) const FLIGHTS_MAX: usize = 8;
@@ -39,6 +39,7 @@ pub struct ProbeLedger {
     lives: Vec<BootId>,
     boot_told_by: Option<ProbeId>,
     exported: Option<Exported>,
+    sum: ProbeSum,
 }
 
 /// A probe on its way.
@@ -94,6 +95,7 @@ impl ProbeLedger {
             lives: Vec::with_capacity(LIVES_MAX),
             boot_told_by: None,
             exported: None,
+            sum: ProbeSum::default(),
         }
     }
 
@@ -116,6 +118,7 @@ impl ProbeLedger {
             last_pass: self.last_pass,
             last_end: self.last_end,
             latency: self.usual,
+            sum: self.sum,
         }
     }
 
@@ -185,6 +188,9 @@ impl ProbeLedger {
             self.last_pass = self.last_pass.max(Some(end));
         }
         self.last_end = self.last_end.max(Some(end));
+        self.sum.ended += 1;
+        self.sum.failed += u64::from(report.outcome.is_failure());
+        self.sum.took = self.sum.took.saturating_add(report.latency);
         let (id, outcome, latency) = (report.id, report.outcome, report.latency);
         self.insert(End { id, sent: flight.sent, outcome, latency });
         Some(flight.sent)

@@ -17,7 +17,7 @@ mod recorder;
 mod schedule;
 mod slices;
 
-pub use evidence::{Boot, BootId, Evidence, Latency, Load, Passive, Probes, Quantiles, Window};
+pub use evidence::{Boot, BootId, Evidence, Latency, Load, Passive, ProbeSum, Probes, Quantiles, Window};
 pub use ledger::ProbeLedger;
 pub use outcome::{Fault, Outcome, Resend};
 pub use probe::{Exported, ProbeId, ProbeOrder, ProbeReport, ProbeSettings};

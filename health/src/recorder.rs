@@ -135,6 +135,27 @@ impl Recorder {
         }
     }
 
+    /// What came of the requests that ended from one second to another, both whole seconds: what is less is cut off. What is
+    /// more than [`LONG`] seconds before `now`, or was forgiven, is not known any more and counts as nothing.
+    pub fn between(&self, from: MonoTime, until: MonoTime, now: MonoTime) -> Window {
+        let second = Second::of(now);
+        let known = second.slices::<1>(LONG, self.oldest.load(Relaxed));
+        let first = Second::of(from).slice::<1>().max(*known.start());
+        let last = Second::of(until).slice::<1>().min(*known.end() + 1);
+        let mut counts = [0u32; KINDS];
+        for pair in std::iter::once(0).chain(self.rare.all_kinds(second)) {
+            let kinds = [pair, KINDS - 1 - pair];
+            for number in first..last {
+                let found = self.ends[pair][number as usize % LONG].read(number);
+                for (kind, count) in kinds.into_iter().zip(found) {
+                    counts[kind] += count;
+                }
+            }
+        }
+        let [counts @ .., connects] = counts;
+        Window { counts, connects }
+    }
+
     /// How long requests take, up to now.
     pub fn latency(&self, now: MonoTime) -> Latency {
         let (answer, answer_past) = self.answer.quantiles(Second::of(now));
@@ -242,6 +263,29 @@ mod tests {
         hub.forget_failures(at(90_000));
         let found = hub.passive(at(90_000));
         assert_eq!((found.consecutive_failures, found.last_answer), (0, Some(at(5))));
+    }
+
+    #[test]
+    fn every_second_is_in_one_stretch_and_no_other() {
+        let hub = Recorder::default();
+        for second in 0..50 {
+            hub.record(Outcome::Ok, MS, Some(MS), at(second * 1_000));
+            hub.record(Outcome::Timeout, MS, None, at(second * 1_000 + 999));
+        }
+        let check = |from, until, now, each: u32| {
+            let found = hub.between(at(from), at(until), at(now));
+            let seen = [found.count(Outcome::Ok), found.count(Outcome::Timeout), found.connects];
+            assert_eq!(seen, [each; 3], "{from} to {until} at {now}");
+        };
+        check(0, 15_000, 15_000, 15);
+        check(15_000, 30_000, 30_300, 15);
+        check(15_900, 30_900, 49_000, 15);
+        check(30_000, 30_000, 49_000, 0);
+        check(30_000, 15_000, 49_000, 0);
+        check(0, 15_000, 69_999, 5);
+        check(0, 15_000, 90_000, 0);
+        hub.forget_failures(at(40_000));
+        check(30_000, 45_000, 49_000, 4);
     }
 
     #[test]

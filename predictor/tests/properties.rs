@@ -80,6 +80,7 @@ fn any_evidence() -> impl Strategy<Value = Evidence> {
             count: latency.0,
             p50: Duration::from_millis(millis),
             p90: Duration::from_millis(millis),
+            p95: Duration::from_millis(millis),
         };
         (evidence.latency.answer, evidence.latency.answer_past) =
             (quantiles(latency.1), quantiles(latency.2));

@@ -93,7 +93,11 @@ impl Desk {
     /// Whether an answer is one that the document knows.
     pub fn check(&self, method: &str, target: &str, answer: &Answer) -> anyhow::Result<()> {
         let path = target.split('?').next().unwrap_or_default();
-        let path = if path.starts_with("/v1/hubs/") { "/v1/hubs/{id}" } else { path };
+        let path = match path.strip_prefix("/v1/hubs/") {
+            Some(hub) if hub.ends_with("/telemetry") => "/v1/hubs/{id}/telemetry",
+            Some(_) => "/v1/hubs/{id}",
+            None => path,
+        };
         let operation = &self.document["paths"][path][method.to_ascii_lowercase()];
         let response = &operation["responses"][answer.status.to_string()];
         let said = || format!("{method} {target}: {} {}", answer.status, answer.text());

@@ -8,6 +8,7 @@
 //! | `GET /v1/openapi.json` | all that follows, for programs |
 //! | `GET /v1/status` | phase, configuration, hubs by health, store, load |
 //! | `GET /v1/hubs`, `/v1/hubs/{id}` | the hubs: state, reason, evidence |
+//! | `GET /v1/hubs/{id}/telemetry` | what a hub has been like, and when it failed; `?limit=` |
 //! | `GET /v1/table` | the routing table; `?place=DE` for one place |
 //! | `GET /v1/report` | the last plans with their reasons; `?format=text` for people |
 //! | `GET /v1/failovers` | the journal; `?limit=` |
@@ -130,6 +131,7 @@ async fn dispatch(route: Route<'_>, question: &Question<'_>) -> Result<Reply, Pr
         Route::Status => Ok(reads::status(edge, snapshot).await),
         Route::Hubs => reads::hubs(edge).await,
         Route::Hub(id) => reads::hub(edge, id).await,
+        Route::Telemetry(id) => reads::telemetry(edge, id, &parameters).await,
         Route::Table => reads::table(snapshot, &parameters),
         Route::Report => reads::report(edge, &parameters).await,
         Route::Failovers => reads::failovers(edge, &parameters).await,

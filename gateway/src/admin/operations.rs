@@ -1,7 +1,7 @@
 //! What is there to say about each thing that can be asked? In the order of the document.
 
 use super::openapi::Schemas;
-use super::reads::{FAILOVERS_MAX, HubDetail, HubsView, ReportView, StatusView};
+use super::reads::{FAILOVERS_MAX, HubDetail, HubsView, ReportView, SAMPLES_MAX, StatusView};
 use super::routes::{PATHS, Route};
 use super::sessions::{MigrateUserSessions, SessionsMigrated, SessionsView};
 use super::table::TableView;
@@ -11,6 +11,7 @@ use super::words::{
 };
 use crate::control::Reloaded;
 use crate::control::view::Failovers;
+use crate::forecast::view::TelemetryView;
 use schemars::Schema;
 use serde_json::{Value, json};
 
@@ -105,6 +106,7 @@ fn operation(it: Operation, schemas: &mut Schemas) -> Operation {
         Route::Status
         | Route::Hubs
         | Route::Hub(_)
+        | Route::Telemetry(_)
         | Route::Table
         | Route::Report
         | Route::Failovers
@@ -149,12 +151,22 @@ fn read(it: Operation, schemas: &mut Schemas) -> Operation {
             .json(200, "In the order of the configuration.", schemas.answered::<HubsView>()),
         Route::Hub(_) => it
             .named("hub", "One hub as it is now, and who would take over from it.")
-            .parameter(json!({
-                "name": "id", "in": "path", "required": true, "description": "The hub's name.",
-                "schema": { "type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,63}$" },
-                "example": "us-east-1",
-            }))
+            .parameter(hub_name())
             .json(200, "The hub.", schemas.answered::<HubDetail>())
+            .problem(404, "There is no hub of this name."),
+        Route::Telemetry(_) => it
+            .named("telemetry", "What a hub has been like: its last samples, and the failures of 30 days.")
+            .more(
+                "Every 15 s a sample is taken of what probes, requests and the hub itself tell; those of the last two \
+                 hours are kept, and before that means of a minute, up to a day, also across restarts. A hub fails while \
+                 it looks as if it should be taken out of service, unless an operator wants it out.",
+            )
+            .parameter(hub_name())
+            .parameter(json!({
+                "name": "limit", "in": "query", "description": "At most so many samples, the newest.",
+                "schema": { "type": "integer", "minimum": 1, "maximum": SAMPLES_MAX, "default": 20 },
+            }))
+            .json(200, "Newest first.", schemas.answered::<TelemetryView>())
             .problem(404, "There is no hub of this name."),
         Route::Table => it
             .named("table", "The routing table in force: hubs, and which of them each place prefers.")
@@ -185,6 +197,14 @@ fn read(it: Operation, schemas: &mut Schemas) -> Operation {
             }))
             .json(200, "Newest first.", schemas.answered::<Failovers>()),
     }
+}
+
+fn hub_name() -> Value {
+    json!({
+        "name": "id", "in": "path", "required": true, "description": "The hub's name.",
+        "schema": { "type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,63}$" },
+        "example": "us-east-1",
+    })
 }
 
 fn order(it: Operation, schemas: &mut Schemas) -> Operation {

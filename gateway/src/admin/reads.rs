@@ -11,6 +11,7 @@ use crate::control::{LastReload, Unasked};
 use crate::edge::Edge;
 use crate::snapshot::Snapshot;
 use mcphub_health::PublicHealth;
+use mcphub_routing::HubId;
 use mcphub_session::{SessionStore as _, StoreCondition};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -21,6 +22,10 @@ use std::time::Duration;
 const FAILOVERS: u16 = 100;
 /// The most that may be asked for.
 pub(super) const FAILOVERS_MAX: u16 = 1000;
+/// How many samples of a hub are told where nobody says how many: five minutes.
+const SAMPLES: u16 = 20;
+/// The most that may be asked for: those of 15 s.
+pub(super) const SAMPLES_MAX: u16 = 480;
 /// How long a status waits for the control task, which may be building a large table.
 const STATUS_WITHIN: Duration = Duration::from_secs(1);
 
@@ -182,6 +187,16 @@ pub(super) async fn hub(edge: &Edge, id: &str) -> Result<Reply, Problem> {
     let table = &edge.snapshots.load_full().table;
     let successors = table.find(id).map(|index| successors(table, index)).unwrap_or_default();
     Ok(Reply::json(200, &HubDetail { hub, successors }))
+}
+
+pub(super) async fn telemetry(edge: &Edge, id: &str, parameters: &Parameters) -> Result<Reply, Problem> {
+    let most = parameters.number("limit", (1, SAMPLES_MAX))?.unwrap_or(SAMPLES);
+    let unknown = || Problem::unknown_hub(id).at("id");
+    let hub = HubId::new(id).map_err(|_| unknown())?;
+    match edge.control.telemetry(hub, usize::from(most)).await {
+        Err(Unasked::UnknownHub) => Err(unknown()),
+        told => Ok(Reply::json(200, &told?)),
+    }
 }
 
 pub(super) fn table(snapshot: &Snapshot, parameters: &Parameters) -> Result<Reply, Problem> {

@@ -12,6 +12,7 @@ pub(super) enum Route<'p> {
     Status,
     Hubs,
     Hub(&'p str),
+    Telemetry(&'p str),
     Table,
     Report,
     Failovers,
@@ -26,7 +27,7 @@ pub(super) enum Route<'p> {
 }
 
 /// The paths, with the operator's part in braces as the document has it.
-pub(super) const PATHS: [(&str, Route<'static>); 18] = [
+pub(super) const PATHS: [(&str, Route<'static>); 19] = [
     ("/livez", Route::Live),
     ("/readyz", Route::Ready),
     ("/metrics", Route::Metrics),
@@ -34,6 +35,7 @@ pub(super) const PATHS: [(&str, Route<'static>); 18] = [
     ("/v1/status", Route::Status),
     ("/v1/hubs", Route::Hubs),
     ("/v1/hubs/{id}", Route::Hub("{id}")),
+    ("/v1/hubs/{id}/telemetry", Route::Telemetry("{id}")),
     ("/v1/table", Route::Table),
     ("/v1/report", Route::Report),
     ("/v1/failovers", Route::Failovers),
@@ -51,7 +53,11 @@ impl<'p> Route<'p> {
     /// What a path leads to.
     pub(super) fn find(path: &'p str) -> Option<Self> {
         if let Some(id) = path.strip_prefix("/v1/hubs/") {
-            return (!id.is_empty() && !id.contains('/')).then_some(Self::Hub(id));
+            let (id, route): (_, fn(&'p str) -> Self) = match id.strip_suffix("/telemetry") {
+                Some(id) => (id, Self::Telemetry),
+                None => (id, Self::Hub),
+            };
+            return (!id.is_empty() && !id.contains('/')).then(|| route(id));
         }
         PATHS.iter().find(|(known, _)| *known == path).map(|(_, route)| *route)
     }
@@ -71,6 +77,7 @@ impl<'p> Route<'p> {
             | Self::Status
             | Self::Hubs
             | Self::Hub(_)
+            | Self::Telemetry(_)
             | Self::Table
             | Self::Report
             | Self::Failovers
@@ -90,7 +97,7 @@ impl<'p> Route<'p> {
         match self {
             Self::Table => &["place"],
             Self::Report => &["format"],
-            Self::Failovers => &["limit"],
+            Self::Failovers | Self::Telemetry(_) => &["limit"],
             _ => &[],
         }
     }
@@ -116,7 +123,20 @@ mod tests {
             assert_eq!(Route::find(path), Some(route));
         }
         assert_eq!(Route::find("/v1/hubs/us-east-1"), Some(Route::Hub("us-east-1")));
-        for nothing in ["", "/", "/v1", "/v1/", "/v1/hubs/", "/v1/hubs/a/b", "/v1/status/", "/V1/status"] {
+        assert_eq!(Route::find("/v1/hubs/us-east-1/telemetry"), Some(Route::Telemetry("us-east-1")));
+        assert_eq!(Route::find("/v1/hubs/telemetry"), Some(Route::Hub("telemetry")));
+        for nothing in [
+            "",
+            "/",
+            "/v1",
+            "/v1/",
+            "/v1/hubs/",
+            "/v1/hubs/a/b",
+            "/v1/hubs//telemetry",
+            "/v1/hubs/a/b/telemetry",
+            "/v1/status/",
+            "/V1/status",
+        ] {
             assert_eq!(Route::find(nothing), None, "{nothing}");
         }
     }

@@ -5,6 +5,7 @@ use super::handle::{Asked, Unasked, Wishing};
 use super::view::{Failovers, HubView, Wished};
 use super::{Control, journal};
 use crate::clock;
+use crate::forecast::view::TelemetryView;
 use crate::probe::{Probed, ScrapeError, Scraped};
 use crate::store::{Condition, WishRecord};
 use mcphub_health::ProbeOrder;
@@ -146,6 +147,11 @@ impl Control {
             Asked::Hubs(reply) => _ = reply.send(self.hubs()),
             Asked::Plans(reply) => _ = reply.send(self.plans.newest()),
             Asked::Failovers(most, reply) => _ = reply.send(self.failovers(most)),
+            Asked::Telemetry(hub, most, reply) => {
+                let told = self.telemetry.history(&hub);
+                let told = told.map(|history| TelemetryView::of(hub.as_str(), history, most));
+                let _ = reply.send(told.ok_or(Unasked::UnknownHub));
+            }
             Asked::Wish(wishing, reply) => self.grant(*wishing, reply),
             Asked::Probe(hub, reply) => {
                 let known = self.fleet.suspect(&hub, clock::now());

@@ -3,6 +3,7 @@
 use super::reload::Reloaded;
 use super::view::{Failovers, HubView, PlanView, Wished};
 use super::{LastReload, Status};
+use crate::forecast::view::TelemetryView;
 use mcphub_predictor::Wish;
 use mcphub_routing::HubId;
 use std::sync::Arc;
@@ -39,6 +40,8 @@ pub(super) enum Asked {
     Plans(oneshot::Sender<Vec<PlanView>>),
     /// Which hubs failed, and what became of it?
     Failovers(usize, oneshot::Sender<Failovers>),
+    /// What has this hub been like? So many samples of it.
+    Telemetry(HubId, usize, oneshot::Sender<Result<TelemetryView, Unasked>>),
     /// The operator wants something of a hub.
     Wish(Box<Wishing>, oneshot::Sender<Result<Wished, Unasked>>),
     /// Probe this hub now.
@@ -112,6 +115,14 @@ impl Handle {
     /// Nobody is there any more, or too many ask.
     pub async fn failovers(&self, most: usize) -> Result<Failovers, Unasked> {
         self.ask(|reply| Asked::Failovers(most, reply)).await
+    }
+
+    /// What a hub has been like, with its newest `most` samples.
+    ///
+    /// # Errors
+    /// There is no such hub, nobody is there any more, or too many ask.
+    pub async fn telemetry(&self, hub: HubId, most: usize) -> Result<TelemetryView, Unasked> {
+        self.ask(|reply| Asked::Telemetry(hub, most, reply)).await?
     }
 
     /// Tells what the operator wants of a hub, and what came of it at once. A wish that a guard rail holds up stays,

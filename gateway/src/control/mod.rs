@@ -31,6 +31,7 @@ pub use handle::{Handle, Unasked, Wishing};
 pub use reload::{Reloaded, Unreadable, read};
 
 use crate::clock;
+use crate::forecast::Telemetry;
 use crate::observe::logging::LogControl;
 use crate::observe::metrics::Metrics;
 use crate::sessions::Sessions;
@@ -98,6 +99,7 @@ pub struct Control {
     nudge: Arc<Notify>,
     reloads: Reloads,
     fleet: Fleet,
+    telemetry: Telemetry,
     plans: Plans,
     found: (mpsc::Sender<Found>, mpsc::Receiver<Found>),
     /// When hubs were last looked at, and whether somebody asked for another look.
@@ -157,6 +159,7 @@ impl Control {
             nudge,
             reloads: Reloads::default(),
             fleet,
+            telemetry: Telemetry::new(store),
             plans: Plans::default(),
             found: mpsc::channel(FOUND_MAX),
             looked: (now, false),
@@ -166,6 +169,7 @@ impl Control {
         control.fleet.follow(&control.publisher.current(), now);
         control.fleet.adopt_wishes(clock::unix_millis());
         control.follow(now);
+        control.telemetry.adopt(clock::unix_seconds());
         (control, handle)
     }
 
@@ -175,6 +179,8 @@ impl Control {
     /// SIGHUP cannot be listened for.
     pub async fn run(mut self, lifecycle: Lifecycle) -> std::io::Result<()> {
         let mut phase = lifecycle.watch();
+        // The end waits until what was learned is in the store.
+        let present = lifecycle.enter();
         let mut hangups = signal(SignalKind::hangup())?;
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -190,9 +196,14 @@ impl Control {
                 () = nudge.notified() => self.looked.1 = true,
                 () = sleep_until(wake) => self.look(Scope::Doubted),
                 _ = ticks.tick() => self.tick().await,
-                () = reached(&mut phase, Phase::Draining) => return Ok(()),
+                () = reached(&mut phase, Phase::Draining) => break,
             }
         }
+        if let Some(rest) = self.telemetry.rest(clock::now()) {
+            rest.write();
+        }
+        drop(present);
+        Ok(())
     }
 
     /// Follows the snapshot that was published for a configuration, and decides at once about its hubs.
@@ -200,6 +211,7 @@ impl Control {
         let present = self.publisher.current();
         self.metrics.control.begin(&present.table);
         self.fleet.follow(&present, now);
+        self.telemetry.follow(&present, now);
         self.decide(now);
         self.note_snapshot();
     }
@@ -222,9 +234,25 @@ impl Control {
         }
         self.scrape();
         self.look(Scope::All);
+        self.learn();
         self.note_eras();
         self.metrics.control.tick.observe(clock::instant().saturating_duration_since(began).as_secs_f64());
         self.reap();
+    }
+
+    /// Adds what was just gathered to what is known of each hub's past, and has it kept.
+    fn learn(&mut self) {
+        let (present, now) = (self.publisher.current(), clock::now());
+        self.telemetry.adopt(clock::unix_seconds());
+        let Fleet { inputs, policy, .. } = &self.fleet;
+        let at = (now, clock::unix_seconds());
+        if !self.telemetry.look(&present, &inputs.evidence, policy, at) {
+            return;
+        }
+        if let Some(round) = self.telemetry.due(now) {
+            tokio::task::spawn_blocking(move || round.write());
+        }
+        self.metrics.telemetry.show(self.telemetry.bytes(), self.telemetry.waited(now));
     }
 
     /// Closes idle connections that nobody needs any more, and ends idle sessions.

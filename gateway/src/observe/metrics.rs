@@ -5,6 +5,7 @@
 
 use super::control::ControlMetrics;
 use super::moves::MoveMetrics;
+use super::telemetry::TelemetryMetrics;
 use crate::sessions::PinCount;
 use mcphub_health::Outcome;
 use mcphub_routing::Era;
@@ -101,6 +102,8 @@ pub struct Metrics {
     pub control: ControlMetrics,
     /// Those of sessions that move.
     pub moves: MoveMetrics,
+    /// Those of what hubs have been like.
+    pub telemetry: TelemetryMetrics,
     /// By era (legacy, modern) and class of status (1xx to 5xx).
     requests: [[IntCounter; 5]; 2],
     hub_outcomes: IntCounterVec,
@@ -162,6 +165,7 @@ impl Metrics {
         Ok(Self {
             control: ControlMetrics::new(&registry)?,
             moves: MoveMetrics::new(&registry)?,
+            telemetry: TelemetryMetrics::new(&registry)?,
             requests: [by_class("legacy"), by_class("modern")],
             hub_outcomes: make.counters(
                 "mcphub_hub_outcomes_total",

@@ -5,3 +5,4 @@ pub mod control;
 pub mod logging;
 pub mod metrics;
 pub mod moves;
+pub mod telemetry;

@@ -4,7 +4,7 @@
 //! not do, a careless copy or a bad disk may; so every open checks all of it (4 ms for 10,000 failovers), and what
 //! the library makes of bytes it never wrote, an error or a panic, is an answer here and not an end.
 
-use super::memory::{Batch, Contents, FAILOVERS_MAX};
+use super::memory::{Batch, Contents, FAILOVERS_MAX, TELEMETRY_MAX};
 use super::record::{FailoverRecord, WishRecord};
 use super::sessions::{RecordBatch, Row, Text};
 use mcphub_routing::HubId;
@@ -30,6 +30,9 @@ const SCHEMA_KEY: &str = "schema";
 const WISHES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("wishes/1");
 /// The journal of failovers, by number.
 const FAILOVERS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("failovers/1");
+
+/// What hubs have been like: bytes of the predictor's, by hub. The number is that of the table, not of the bytes.
+const TELEMETRY: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("telemetry/1");
 
 /// What has become of sessions, by their short names: the revision, and the record as it is written down.
 const SESSIONS: TableDefinition<'_, &[u8; 16], (u64, &[u8])> = TableDefinition::new("sessions/1");
@@ -211,8 +214,26 @@ fn read(database: &Database) -> Result<Contents, Trouble> {
             }
         }
     }
+    read_telemetry(&reading, &mut contents)?;
     read_sessions(&reading, &mut contents)?;
     Ok(contents)
+}
+
+fn read_telemetry(reading: &redb::ReadTransaction, contents: &mut Contents) -> Result<(), Trouble> {
+    let telemetry = match reading.open_table(TELEMETRY) {
+        Ok(telemetry) => telemetry,
+        // Files from before there was telemetry get it with the first hub's.
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(()),
+        Err(error) => return Err(Trouble::of(error)),
+    };
+    for row in telemetry.iter().map_err(Trouble::of)?.take(TELEMETRY_MAX) {
+        let (hub, bytes) = row.map_err(Trouble::of)?;
+        match HubId::new(hub.value()) {
+            Ok(hub) => drop(contents.telemetry.insert(hub, bytes.value().into())),
+            Err(error) => tracing::warn!(%error, "telemetry in the store is passed over"),
+        }
+    }
+    Ok(())
 }
 
 fn read_sessions(reading: &redb::ReadTransaction, contents: &mut Contents) -> Result<(), Trouble> {
@@ -249,8 +270,23 @@ fn write(database: &Database, batch: &Batch) -> Result<(), Trouble> {
             drop(failovers.pop_first().map_err(Trouble::of)?);
         }
     }
+    write_telemetry(&writing, batch)?;
     write_sessions(&writing, &batch.records)?;
     writing.commit().map_err(Trouble::of)
+}
+
+fn write_telemetry(writing: &redb::WriteTransaction, batch: &Batch) -> Result<(), Trouble> {
+    if batch.telemetry.is_empty() {
+        return Ok(());
+    }
+    let mut telemetry = writing.open_table(TELEMETRY).map_err(Trouble::of)?;
+    for (hub, bytes) in &batch.telemetry {
+        match bytes {
+            Some(bytes) => drop(telemetry.insert(hub.as_str(), &**bytes).map_err(Trouble::of)?),
+            None => drop(telemetry.remove(hub.as_str()).map_err(Trouble::of)?),
+        }
+    }
+    Ok(())
 }
 
 fn write_sessions(writing: &redb::WriteTransaction, batch: &RecordBatch) -> Result<(), Trouble> {

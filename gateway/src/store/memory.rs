@@ -9,6 +9,7 @@ use super::sessions::{Kept, RecordBatch, Row, Shelf, Text};
 use mcphub_routing::HubId;
 use mcphub_session::{Revision, SessionKey, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Failovers kept; the oldest goes first. At one in ten minutes that is ten weeks, and a file of some 5 MB.
 pub const FAILOVERS_MAX: usize = 10_000;
@@ -17,10 +18,14 @@ pub const FAILOVERS_MAX: usize = 10_000;
 /// limit that anybody should meet.
 pub const WISHES_MAX: usize = 100_000;
 
+/// Hubs whose telemetry is kept, at up to 56 KB each. A bound on memory and on the file.
+pub const TELEMETRY_MAX: usize = 10_000;
+
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     wishes: BTreeMap<HubId, WishRecord>,
     failovers: BTreeMap<u64, FailoverRecord>,
+    telemetry: BTreeMap<HubId, Arc<[u8]>>,
     unwritten: BTreeSet<Name>,
     records: Kept,
     /// Changes so far. What is written up to here is what [`Batch::upto`] says.
@@ -32,6 +37,7 @@ pub(super) struct Memory {
 enum Name {
     Wish(HubId),
     Failover(u64),
+    Telemetry(HubId),
 }
 
 /// What goes to disk in one commit.
@@ -40,6 +46,8 @@ pub(super) struct Batch {
     /// `None`: there is no wish any more.
     pub(super) wishes: Vec<(HubId, Option<WishRecord>)>,
     pub(super) failovers: Vec<FailoverRecord>,
+    /// `None`: nothing is kept of it any more.
+    pub(super) telemetry: Vec<(HubId, Option<Arc<[u8]>>)>,
     pub(super) records: RecordBatch,
     /// When this is on disk, the first so many changes are.
     pub(super) upto: u64,
@@ -50,6 +58,7 @@ pub(super) struct Batch {
 pub(super) struct Contents {
     pub(super) wishes: BTreeMap<HubId, WishRecord>,
     pub(super) failovers: BTreeMap<u64, FailoverRecord>,
+    pub(super) telemetry: BTreeMap<HubId, Arc<[u8]>>,
     pub(super) records: BTreeMap<SessionKey, Row>,
 }
 
@@ -113,6 +122,22 @@ impl Memory {
         self.shorten();
     }
 
+    pub(super) fn telemetry(&self) -> &BTreeMap<HubId, Arc<[u8]>> {
+        &self.telemetry
+    }
+
+    /// `false`: there is no room.
+    pub(super) fn put_telemetry(&mut self, hub: &HubId, bytes: Option<Arc<[u8]>>) -> bool {
+        let full = self.telemetry.len() >= TELEMETRY_MAX && !self.telemetry.contains_key(hub);
+        match bytes {
+            Some(_) if full => return false,
+            Some(bytes) => drop(self.telemetry.insert(hub.clone(), bytes)),
+            None => drop(self.telemetry.remove(hub)),
+        }
+        self.note(Name::Telemetry(hub.clone()));
+        true
+    }
+
     /// The clock gives the number, so that two processes of which one cannot see the other's journal yet do not give
     /// the same; the journal gives it where the clock has gone back.
     pub(super) fn next_id(&mut self, now_unix_ms: u64) -> u64 {
@@ -137,6 +162,10 @@ impl Memory {
                     batch.wishes.push((hub, wish));
                 }
                 Name::Failover(id) => batch.failovers.extend(self.failovers.get(&id).cloned()),
+                Name::Telemetry(hub) => {
+                    let bytes = self.telemetry.get(&hub).map(Arc::clone);
+                    batch.telemetry.push((hub, bytes));
+                }
             }
         }
         Some(batch)
@@ -148,12 +177,13 @@ impl Memory {
         let kept = |record: &FailoverRecord| self.failovers.contains_key(&record.id);
         let failovers: Vec<_> = batch.failovers.iter().filter(|record| kept(record)).collect();
         self.unwritten.extend(failovers.into_iter().map(|record| Name::Failover(record.id)));
+        self.unwritten.extend(batch.telemetry.into_iter().map(|(hub, _)| Name::Telemetry(hub)));
         self.records.take_back(batch.records);
     }
 
     /// Takes over what a file says, apart from what has been changed here and is not in it yet, and from records.
     pub(super) fn merge(&mut self, contents: Contents) {
-        let Contents { mut wishes, mut failovers, .. } = contents;
+        let Contents { mut wishes, mut failovers, mut telemetry, .. } = contents;
         for name in &self.unwritten {
             match name {
                 Name::Wish(hub) => match self.wishes.remove(hub) {
@@ -161,9 +191,13 @@ impl Memory {
                     None => drop(wishes.remove(hub)),
                 },
                 Name::Failover(id) => failovers.extend(self.failovers.remove(id).map(|record| (*id, record))),
+                Name::Telemetry(hub) => match self.telemetry.remove(hub) {
+                    Some(bytes) => drop(telemetry.insert(hub.clone(), bytes)),
+                    None => drop(telemetry.remove(hub)),
+                },
             }
         }
-        (self.wishes, self.failovers) = (wishes, failovers);
+        (self.wishes, self.failovers, self.telemetry) = (wishes, failovers, telemetry);
         self.last_id = self.last_id.max(self.failovers.keys().next_back().copied().unwrap_or(0));
         self.shorten();
     }
@@ -204,6 +238,7 @@ impl Memory {
         self.changes += 1;
         let wishes = self.wishes.keys().cloned().map(Name::Wish);
         self.unwritten.extend(wishes.chain(self.failovers.keys().copied().map(Name::Failover)));
+        self.unwritten.extend(self.telemetry.keys().cloned().map(Name::Telemetry));
         self.records.forget_written();
     }
 

@@ -1,6 +1,7 @@
 //! What must this gateway still know after a restart?
 //!
-//! What operators want of hubs, which failovers there were, and what has become of sessions ([`Records`]). All of it is
+//! What operators want of hubs, which failovers there were, what hubs have been like, and what has become of sessions
+//! ([`Records`]). All of it is
 //! in memory, where reads are answered; a thread of its own brings the changes to one file, `edge.redb` in the state
 //! directory, many changes in one commit. Nobody ever waits for a disk who does not ask to ([`Store::flushed`]), apart
 //! from who writes a record: it is not said to be kept before it is.
@@ -17,8 +18,8 @@
 //! What is changed meanwhile stays in memory, and goes to the file once it can be had; there it wins over what the
 //! file says of the same thing. Of a session, it wins if it is the later of the two; see `sessions/kept.rs`.
 //!
-//! Owns: the file, its tables and their versions, the thread. Does not know: what a wish does, when a hub fails.
-//! What the predictor learns will have a table of its own in the same file.
+//! Owns: the file, its tables and their versions, the thread. Does not know: what a wish does, when a hub fails, what
+//! telemetry says.
 
 mod file;
 mod keeper;
@@ -27,7 +28,7 @@ mod record;
 mod sessions;
 
 pub use file::FILE_NAME;
-pub use memory::{FAILOVERS_MAX, WISHES_MAX};
+pub use memory::{FAILOVERS_MAX, TELEMETRY_MAX, WISHES_MAX};
 pub use record::{FailoverRecord, TEXT_MAX, Trigger, WishRecord};
 pub use sessions::{RECORDS_BYTES_MAX, RECORDS_MAX, RecordChanges, Records};
 
@@ -141,6 +142,41 @@ impl Store {
     #[must_use]
     pub fn failovers(&self, newest: usize) -> Vec<FailoverRecord> {
         self.shared.memory().state.newest(newest)
+    }
+
+    /// What hubs have been like, as it was written down.
+    #[must_use]
+    pub fn telemetry(&self) -> BTreeMap<HubId, Arc<[u8]>> {
+        self.shared.memory().state.telemetry().clone()
+    }
+
+    /// What one hub has been like, as it was written down.
+    #[must_use]
+    pub fn telemetry_of(&self, hub: &HubId) -> Option<Arc<[u8]>> {
+        self.shared.memory().state.telemetry().get(hub).map(Arc::clone)
+    }
+
+    /// Keeps what some hubs have been like, in place of what was kept of them before; on disk in one commit.
+    pub fn put_telemetry(&self, rows: Vec<(HubId, Vec<u8>)>) {
+        let refused = self.shared.change(|memory| {
+            rows.into_iter()
+                .filter(|(hub, bytes)| !memory.put_telemetry(hub, Some(bytes.as_slice().into())))
+                .count()
+        });
+        if refused > 0 {
+            tracing::error!(refused, "telemetry was not kept: that of {TELEMETRY_MAX} hubs is already");
+        }
+    }
+
+    /// Keeps nothing of a hub any more.
+    pub fn forget_telemetry(&self, hub: &HubId) {
+        self.shared.change(|memory| memory.put_telemetry(hub, None));
+    }
+
+    /// Whether what the file holds is known here.
+    #[must_use]
+    pub fn is_loaded(&self) -> bool {
+        self.shared.seen(|progress| progress.loaded)
     }
 
     /// Waits until every change so far is on disk, and has a store that is in trouble try again at once. `false` when

@@ -2,6 +2,7 @@
 
 mod children;
 mod records;
+mod telemetry;
 mod torn;
 
 use super::*;

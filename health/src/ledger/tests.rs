@@ -42,6 +42,7 @@ fn a_row_ends_with_its_opposite() {
     let found = hub.probes(at(90_000));
     assert_eq!((found.last_pass, found.last_end), (Some(at(45_005)), Some(at(85_005))));
     assert_eq!((found.last, found.latency), (Some(Outcome::Reset), Some(5 * MS)));
+    assert_eq!(found.sum, crate::ProbeSum { ended: 85, failed: 42, took: 425 * MS });
 }
 
 #[test]

@@ -89,7 +89,7 @@ pub fn slow(times: u32) -> Evidence {
     let mut evidence = well();
     let quantiles = |times: u32| {
         let p50 = Duration::from_millis(20) * times;
-        Quantiles { count: 500, p50, p90: p50 }
+        Quantiles { count: 500, p50, p90: p50, p95: p50 }
     };
     (evidence.latency.answer, evidence.latency.answer_past) = (quantiles(times), quantiles(1));
     evidence

@@ -97,8 +97,8 @@ impl Life {
             _ => USUAL,
         };
         let count = evidence.passive.short.count(Outcome::Ok);
-        evidence.latency.answer = Quantiles { count, p50: lately, p90: lately };
-        evidence.latency.answer_past = Quantiles { count: 1000, p50: USUAL, p90: USUAL };
+        evidence.latency.answer = Quantiles { count, p50: lately, p90: lately, p95: lately };
+        evidence.latency.answer_past = Quantiles { count: 1000, p50: USUAL, p90: USUAL, p95: USUAL };
         let cpu = Some(Share::saturating(if self.behaviour == Behaviour::Busy { 1000 } else { 300 }));
         evidence.load.exported = Some(Exported { at: now, cpu, memory: None, queue: None });
         self.seen = Some(evidence.clone());

@@ -1,0 +1,16 @@
+//! What has each hub been like, across restarts, and what is to be expected of it?
+//!
+//! | module | question |
+//! |---|---|
+//! | `telemetry` | how do hubs' pasts grow with every look, and outlive the process? |
+//! | `view` | how are they told to an operator? |
+//!
+//! **Owns** when pasts are loaded, kept and forgotten. **Does not know** what a sample or a failure is, or how they are
+//! written down: `predictor` does.
+
+mod telemetry;
+#[cfg(test)]
+mod tests;
+pub mod view;
+
+pub(crate) use telemetry::Telemetry;
