@@ -8,27 +8,34 @@
 //! **Does not know** sockets, the clock, or how configuration is written. It publishes nothing: it is handed a table
 //! and gives back another.
 
+mod alarms;
 mod apply;
+mod band;
 mod check;
 mod decide;
+mod expect;
 mod forecast;
 mod inputs;
 mod plan;
 mod policy;
+mod precaution;
 mod rails;
 mod report;
 pub mod telemetry;
 mod verdict;
 mod want;
 
+pub use alarms::{Alarm, AlarmEvent, AlarmLedger, AlarmTally, AlarmVerdict, Course, Verdicts};
 pub use apply::ApplyError;
+pub use band::Band;
 pub use check::{CheckedPlan, Flaw, check};
 pub use decide::decide;
-pub use forecast::{FailureType, Forecast};
+pub use forecast::{AtHorizon, EVIDENCE_MAX, FailureType, Forecast, HORIZONS_MAX, Influence, Outlook};
 pub use inputs::{HubMemory, Inputs, Leave, Memory, Wish};
 pub use plan::{Declined, Objection, Plan, Reason, Step, Tuning};
 pub use policy::{
     DRAIN_MIN, DWELL_MIN, EjectionPolicy, ErrorPolicy, ForecastPolicy, ForecastUse, LatencyPolicy,
     OverloadPolicy, Policy,
 };
+pub use precaution::{Measure, Precaution};
 pub use report::report;
