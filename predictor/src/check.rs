@@ -5,10 +5,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use mcphub_health::Evidence;
 use mcphub_routing::{Hub, HubId, HubState, LocationName, MonoTime, Revision, RoutingTable};
 
-use crate::rails::{Tally, gone_hubs, in_service, is_change, is_draining};
-use crate::{ApplyError, Inputs, Leave, Plan, Policy, Reason, Step};
+use crate::rails::{Tally, gone_hubs, in_service, is_change, is_draining, is_out_by_forecast};
+use crate::{ApplyError, Course, ForecastUse, Inputs, Leave, Outlook, Plan, Policy, Reason, Step};
 
 /// A plan that keeps to the guard rails, and the only kind that can be applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +68,30 @@ pub enum Flaw {
     /// It ejects a hub that is only expected to fail.
     #[error("the plan ejects hub {0} for a forecast alone")]
     ForecastEjects(HubId),
+    /// It drains a hub for a forecast that is too weak for that, or relieves one.
+    #[error("the plan acts on hub {0} for a forecast that is too weak")]
+    ForecastTooWeak(HubId),
+    /// It acts on a hub for a forecast without an alarm, or although the alarm is held out, or forecasts may not act.
+    #[error("the plan acts on hub {0} for a forecast that nothing may be done about")]
+    ForecastMayNot(HubId),
+    /// It takes too many hubs out for forecasts.
+    #[error("the plan leaves {out} of {hubs} hubs out for forecasts, more than {most}")]
+    ForecastShare {
+        /// How many would be out.
+        out: usize,
+        /// Of how many.
+        hubs: usize,
+        /// How many may.
+        most: usize,
+    },
+    /// It relieves so many hubs that too few are left alone.
+    #[error("the plan leaves {untouched} hubs alone, fewer than the floor of {floor}, or touches too many")]
+    ForecastTouches {
+        /// How many would serve with all of their weight.
+        untouched: usize,
+        /// How many must.
+        floor: usize,
+    },
     /// It ejects a hub that answers something while most of the fleet looks bad.
     #[error("the plan ejects hub {0} in panic")]
     PanicEjects(HubId),
@@ -97,6 +122,9 @@ pub fn check(
     for step in &plan.steps {
         let is_gone = gone.contains(&step.hub);
         by_right(&plan, step, is_gone, inputs)?;
+        if let Reason::Forecast(outlook) = step.reason {
+            foretold(&plan, step, outlook, inputs, policy)?;
+        }
         if !(nobody && step.to.takes().is_some()) {
             dwell(step, is_gone, inputs, policy, plan.at)?;
         }
@@ -128,6 +156,55 @@ fn by_right(plan: &Plan, step: &Step, is_gone: bool, inputs: &Inputs) -> Result<
     Ok(())
 }
 
+/// Is the forecast strong enough for the step, and may anything be done about it?
+fn foretold(
+    plan: &Plan,
+    step: &Step,
+    outlook: Outlook,
+    inputs: &Inputs,
+    policy: &Policy,
+) -> Result<(), Flaw> {
+    let forecasts = &policy.forecast;
+    let spoken = inputs.evidence.get(&step.hub).is_some_and(something_is_odd);
+    let line = if leaves(step) { forecasts.leave_at(spoken) } else { forecasts.relieve_at() };
+    if outlook.probability < line || outlook.confidence < forecasts.confidence {
+        return Err(Flaw::ForecastTooWeak(step.hub.clone()));
+    }
+    let alarm = plan.memory.alarms.open(&step.hub);
+    let called = alarm.is_some_and(|alarm| alarm.course != Course::HeldOut);
+    if called && forecasts.mode == ForecastUse::Act && !plan.panic {
+        return Ok(());
+    }
+    Err(Flaw::ForecastMayNot(step.hub.clone()))
+}
+
+/// Do its requests, or its own word, say anything at all that could confirm a forecast?
+fn something_is_odd(evidence: &Evidence) -> bool {
+    let (passive, answer) = (&evidence.passive, &evidence.latency);
+    let busy = evidence.load.exported.is_some_and(|exported| exported.cpu.is_some());
+    passive.short.failures() + passive.long.failures() > 0
+        || answer.answer.p50 > answer.answer_past.p50
+        || busy
+}
+
+/// Is most of the fleet left alone, however many forecasts there are? Who leaves by the operator's word in the same plan
+/// counts as here: that word is heard last, and stands.
+fn forecasts(plan: &Plan, tally: &Tally, policy: &Policy) -> Result<(), Flaw> {
+    let foretold = |step: &&Step| matches!(step.reason, Reason::Forecast(_));
+    let steps: Vec<_> = plan.steps.iter().filter(foretold).collect();
+    let (out, most) = (tally.out_by_forecast, policy.forecast_out_most(tally.hubs));
+    if out > most && steps.iter().any(|step| is_out_by_forecast(step.to)) {
+        return Err(Flaw::ForecastShare { out, hubs: tally.hubs, most });
+    }
+    let wished = plan.steps.iter().filter(|step| step.reason == Reason::Operator && leaves(step)).count();
+    let untouched = (tally.serving + wished).saturating_sub(tally.relieved);
+    let touched = tally.relieved + tally.out_by_forecast;
+    if !steps.is_empty() && (untouched < policy.floor() || touched > policy.out_most(tally.hubs)) {
+        return Err(Flaw::ForecastTouches { untouched, floor: policy.floor() });
+    }
+    Ok(())
+}
+
 fn leaves(step: &Step) -> bool {
     in_service(step.from) && !in_service(step.to)
 }
@@ -147,7 +224,7 @@ fn dwell(step: &Step, is_gone: bool, inputs: &Inputs, policy: &Policy, now: Mono
         let free = matches!(step.reason, Reason::Operator) || out || leaves || trial;
         memory.changed.filter(|_| !free)
     } else {
-        memory.weighed.filter(|_| automatic_weight)
+        memory.weighed.filter(|_| automatic_weight || matches!(step.reason, Reason::Forecast(_)))
     };
     match since.map(|since| now.since(since)) {
         Some(elapsed) if elapsed < policy.dwell() => Err(Flaw::Dwell { hub: step.hub.clone(), elapsed }),
@@ -164,8 +241,9 @@ fn fleet(
 ) -> Result<(), Flaw> {
     let mut tally = Tally::default();
     for hub in next.hubs() {
-        tally.add(hub.state, hub.location, gone.contains(hub.id));
+        tally.add(hub.state, hub.location, gone.contains(hub.id), plan.memory.of(hub.id).relieved);
     }
+    forecasts(plan, &tally, policy)?;
     let freely = |step: &&Step| leaves(step) && !gone.contains(&step.hub);
     if plan.steps.iter().any(|step| freely(&step)) {
         let (floor, most) = (policy.floor(), policy.out_most(tally.hubs));

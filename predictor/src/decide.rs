@@ -5,10 +5,10 @@ use std::cmp::Reverse;
 use mcphub_health::Evidence;
 use mcphub_routing::{Algorithm, Hub, HubState, MonoTime, RoutingTable, Share};
 
-use crate::rails::{Tally, in_service, is_change, is_draining};
+use crate::rails::{Tally, in_service, is_change, is_draining, is_out_by_forecast};
 use crate::verdict::{Peers, Verdict};
 use crate::want::{Affairs, Rank, Want};
-use crate::{Declined, HubMemory, Inputs, Memory, Objection, Plan, Policy, Reason, Step, Tuning};
+use crate::{Band, Declined, HubMemory, Inputs, Memory, Objection, Plan, Policy, Reason, Step, Tuning};
 
 /// Health scores that differ by less than this are the same, in ‰: a new table for each per mille helps nobody.
 const HEALTH_STEP: u16 = 100;
@@ -20,7 +20,8 @@ const HEALTH_STEP: u16 = 100;
 ///
 /// Every hub's affairs are looked at alone first; what they ask for is then granted or declined against the whole
 /// fleet, in this order: returns, what merely settles, hubs that answer nothing, the operator, sick hubs (worst first),
-/// forecasts (likeliest first), weights.
+/// forecasts (likeliest first), weights. Before that the alarms are looked after, since without one nothing is done for
+/// a forecast.
 pub fn decide(table: &RoutingTable, inputs: &Inputs, policy: &Policy, now: MonoTime) -> Plan {
     // Looked up once: with thousands of hubs, finding it costs more than judging it.
     let known: Vec<Option<&Evidence>> = table.hubs().map(|hub| inputs.evidence.get(hub.id)).collect();
@@ -29,9 +30,10 @@ pub fn decide(table: &RoutingTable, inputs: &Inputs, policy: &Policy, now: MonoT
     let verdicts: Vec<Verdict> =
         known.iter().map(|known| known.map_or_else(Verdict::unknown, judge)).collect();
     let mut plan = begin(table, inputs, &verdicts, policy, now);
-    let mut fleet = Fleet { verdicts: &verdicts, tally: Tally::default(), policy };
+    crate::expect::raise(&mut plan, table, &verdicts, inputs, policy);
+    let mut fleet = Fleet { verdicts: &verdicts, memory: &inputs.memory, tally: Tally::default(), policy };
     for (hub, verdict) in table.hubs().zip(&verdicts) {
-        fleet.tally.add(hub.state, hub.location, is_gone(verdict));
+        fleet.tally.add(hub.state, hub.location, is_gone(verdict), inputs.memory.of(hub.id).relieved);
     }
     let mut wants: Vec<(Hub<'_>, Want)> = Vec::new();
     for (hub, verdict) in table.hubs().zip(&verdicts) {
@@ -51,12 +53,17 @@ pub fn decide(table: &RoutingTable, inputs: &Inputs, policy: &Policy, now: MonoT
             Some(_) => {}
             None => {
                 done[hub.index.get()] = true;
-                fleet.take(hub, want.to);
-                remember(&mut plan.memory, &step, want.level, now);
+                fleet.take(hub, &want);
+                remember(&mut plan.memory, &step, &want, now);
+                if let Reason::Forecast(_) = step.reason {
+                    let band = if in_service(want.to) { Band::Relieve } else { Band::Leave };
+                    plan.memory.alarms.acted(hub.id, band);
+                }
                 plan.steps.extend((step.from != step.to).then_some(step));
             }
         }
     }
+    crate::expect::take_care(&mut plan, table, &verdicts, inputs, policy);
     let judged = table.hubs().zip(verdicts.iter().zip(&known));
     plan.tunings = judged.filter_map(|(hub, (verdict, known))| tune(table, hub, verdict, *known)).collect();
     plan
@@ -107,6 +114,7 @@ fn begin(
 /// The fleet as it would be after the steps taken so far.
 struct Fleet<'a> {
     verdicts: &'a [Verdict],
+    memory: &'a Memory,
     tally: Tally,
     policy: &'a Policy,
 }
@@ -145,14 +153,37 @@ impl Fleet<'_> {
                 return Some(Objection::MaxOut);
             }
         }
+        let forecast = if want.rank == Rank::Forecast { self.forecast_objection(hub, want) } else { None };
+        if forecast.is_some() {
+            return forecast;
+        }
         let drains = is_draining(want.to) && !is_draining(hub.state);
         (drains && self.tally.draining_at(hub.location) > 0).then_some(Objection::LocationDraining)
     }
 
-    fn take(&mut self, hub: Hub<'_>, to: HubState) {
+    /// However many forecasts there are: most of the fleet is left alone, and so is the floor.
+    fn forecast_objection(&self, hub: Hub<'_>, want: &Want) -> Option<Objection> {
+        let mut after = self.tally.clone();
+        self.move_in(&mut after, hub, want);
+        if is_out_by_forecast(want.to) && after.out_by_forecast > self.policy.forecast_out_most(after.hubs) {
+            return Some(Objection::ForecastShare);
+        }
+        if after.relieved + after.out_by_forecast > self.policy.out_most(after.hubs) {
+            return Some(Objection::MaxOut);
+        }
+        (after.serving.saturating_sub(after.relieved) < self.policy.floor()).then_some(Objection::Floor)
+    }
+
+    fn take(&mut self, hub: Hub<'_>, want: &Want) {
+        let mut after = std::mem::take(&mut self.tally);
+        self.move_in(&mut after, hub, want);
+        self.tally = after;
+    }
+
+    fn move_in(&self, tally: &mut Tally, hub: Hub<'_>, want: &Want) {
         let gone = is_gone(&self.verdicts[hub.index.get()]);
-        self.tally.remove(hub.state, hub.location, gone);
-        self.tally.add(to, hub.location, gone);
+        tally.remove(hub.state, hub.location, gone, self.memory.of(hub.id).relieved);
+        tally.add(want.to, hub.location, gone, want.relieves());
     }
 }
 
@@ -169,7 +200,8 @@ fn severity(reason: Reason) -> u32 {
     }
 }
 
-fn remember(memory: &mut Memory, step: &Step, level: u8, now: MonoTime) {
+fn remember(memory: &mut Memory, step: &Step, want: &Want, now: MonoTime) {
+    let (level, relieved) = (want.level, want.relieves());
     let hub: &mut HubMemory = memory.hubs.entry(step.hub.clone()).or_default();
     if is_change(step.from, step.to) {
         hub.changed = Some(now);
@@ -180,9 +212,15 @@ fn remember(memory: &mut Memory, step: &Step, level: u8, now: MonoTime) {
     if step.from.takes().is_none() && step.to.takes().is_some() {
         (hub.returned, hub.weighed) = (Some(now), Some(now));
         hub.level = if is_draining(step.from) { level } else { 0 };
-    } else if level != hub.level || is_full_again(step) {
+    } else if level != hub.level || relieved != hub.relieved || is_full_again(step) || joins(step) {
         (hub.weighed, hub.level) = (Some(now), level);
     }
+    hub.relieved = relieved;
+}
+
+/// Does it take new placements again without having been out? The operator had taken its share away.
+fn joins(step: &Step) -> bool {
+    !in_service(step.from) && in_service(step.to)
 }
 
 fn is_full_again(step: &Step) -> bool {

@@ -5,19 +5,17 @@ use std::time::Duration;
 
 use mcphub_routing::Share;
 
-/// How a hub is expected to fail.
+/// What will be at fault when a hub fails. The four that telemetry can tell apart from outside, as far as it can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FailureType {
-    /// It stops, and refuses connections.
-    Crash,
-    /// It runs out of memory, processor, connections or the like.
-    ResourceExhaustion,
-    /// It gets slower until deadlines pass.
-    LatencyDegradation,
-    /// Its errors become more.
-    ErrorBurst,
-    /// It cannot be reached.
+    /// Its machine: disks that wear, processors that throttle, memory with errors.
+    Hardware,
+    /// Its program: a leak, a bad deploy.
+    Software,
+    /// The way to it: loss, jitter, a partition.
     Network,
+    /// More work than it can do.
+    Overload,
     /// It will fail, but nothing tells how.
     Unknown,
 }
@@ -26,11 +24,10 @@ impl FailureType {
     /// The word used in logs, metrics and the admin interface.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Crash => "crash",
-            Self::ResourceExhaustion => "resource_exhaustion",
-            Self::LatencyDegradation => "latency_degradation",
-            Self::ErrorBurst => "error_burst",
+            Self::Hardware => "hardware",
+            Self::Software => "software",
             Self::Network => "network",
+            Self::Overload => "overload",
             Self::Unknown => "unknown",
         }
     }
@@ -42,17 +39,81 @@ impl fmt::Display for FailureType {
     }
 }
 
-/// What is expected of one hub within a horizon.
+/// Horizons that one forecast may speak of, besides the one that is acted on.
+pub const HORIZONS_MAX: usize = 4;
+/// Features that are named as evidence. Who reads more of them at three in the morning?
+pub const EVIDENCE_MAX: usize = 4;
+
+/// How likely a failure is within one horizon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AtHorizon {
+    /// From now on, this long.
+    pub horizon: Duration,
+    /// How likely it fails within it.
+    pub probability: Share,
+}
+
+/// A feature that moved a forecast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Influence {
+    /// Its name.
+    pub feature: &'static str,
+    /// By how much it moved the probability, in ‰ of the whole, −1000 to 1000; below zero it speaks for the hub.
+    pub by: i16,
+}
+
+/// What is expected of one hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Forecast {
     /// How likely it fails within the horizon.
     pub probability: Share,
     /// How far ahead this looks.
     pub horizon: Duration,
-    /// How long until it fails, if it does; `None` when that cannot be told.
-    pub time_to_failure: Option<Duration>,
-    /// How it will fail.
-    pub failure_type: FailureType,
+    /// How likely it would be, were nothing known of its present: what its history alone says, over the same horizon.
+    pub base_rate: Share,
     /// How much evidence of the needed kind there was: 1000 ‰ is all of it.
     pub confidence: Share,
+    /// How it will fail.
+    pub failure_type: FailureType,
+    /// How long until it fails, if it does; `None` when that cannot be told.
+    pub time_to_failure: Option<Duration>,
+    /// The same probability over other horizons, for who reads it; nothing is done for them.
+    pub others: [Option<AtHorizon>; HORIZONS_MAX],
+    /// What moved it, the strongest first.
+    pub evidence: [Option<Influence>; EVIDENCE_MAX],
+}
+
+impl Forecast {
+    /// A forecast that is sure of itself, of a hub of which nothing else is known; the rest is for the maker to fill.
+    pub fn new(probability: Share, horizon: Duration) -> Self {
+        Self {
+            probability,
+            horizon,
+            base_rate: Share::NONE,
+            confidence: Share::FULL,
+            failure_type: FailureType::Unknown,
+            time_to_failure: None,
+            others: [None; HORIZONS_MAX],
+            evidence: [None; EVIDENCE_MAX],
+        }
+    }
+
+    /// What of it a decision goes by.
+    pub fn outlook(&self) -> Outlook {
+        let Self { probability, horizon, confidence, failure_type, .. } = *self;
+        Outlook { probability, horizon, confidence, failure_type }
+    }
+}
+
+/// What of a forecast stands as the reason of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Outlook {
+    /// How likely the hub fails within the horizon.
+    pub probability: Share,
+    /// How far ahead this looks.
+    pub horizon: Duration,
+    /// How much evidence there was.
+    pub confidence: Share,
+    /// How it will fail.
+    pub failure_type: FailureType,
 }

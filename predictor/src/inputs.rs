@@ -6,7 +6,7 @@ use std::time::Duration;
 use mcphub_health::Evidence;
 use mcphub_routing::{HubId, MonoTime, Share};
 
-use crate::{Forecast, Policy};
+use crate::{AlarmLedger, Forecast, Policy};
 
 /// What the operator wants of one hub. Without a wish, a hub serves as well as it can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -43,6 +43,9 @@ pub struct Inputs {
     pub wishes: BTreeMap<HubId, Wish>,
     /// What the last published plan remembered.
     pub memory: Memory,
+    /// What the lots are drawn from that hold alarms out. Two gateways should have two, and one gateway the same all
+    /// its life.
+    pub seed: u64,
 }
 
 /// What the control loop remembers from one plan to the next. It changes with published plans only.
@@ -54,6 +57,8 @@ pub struct Memory {
     pub panic_since: Option<MonoTime>,
     /// When the last panic ended. What happened until then happened to most at once: no hub is punished for it.
     pub panic_ended: Option<MonoTime>,
+    /// The alarms that forecasts raised.
+    pub alarms: AlarmLedger,
 }
 
 /// What is remembered of one hub.
@@ -61,7 +66,7 @@ pub struct Memory {
 pub struct HubMemory {
     /// When it last came to another state. `None`: not since we began.
     pub changed: Option<MonoTime>,
-    /// When its weight last changed for slowness or overload.
+    /// When its weight last changed for slowness, overload or a forecast.
     pub weighed: Option<MonoTime>,
     /// When it last came back into service.
     pub returned: Option<MonoTime>,
@@ -69,6 +74,10 @@ pub struct HubMemory {
     pub strikes: u32,
     /// How slow or overloaded it is taken to be: 0 is not at all, then the levels of the latency policy.
     pub level: u8,
+    /// Has it less weight for a forecast?
+    pub relieved: bool,
+    /// Is it probed more often for a forecast?
+    pub watched: bool,
 }
 
 impl HubMemory {

@@ -8,10 +8,13 @@
 //! **Does not know** sockets, the clock, or how configuration is written. It publishes nothing: it is handed a table
 //! and gives back another.
 
+mod alarms;
 mod apply;
 pub mod backtest;
+mod band;
 mod check;
 mod decide;
+mod expect;
 pub mod features;
 mod forecast;
 mod inputs;
@@ -19,6 +22,7 @@ pub mod insight;
 pub mod model;
 mod plan;
 mod policy;
+mod precaution;
 mod rails;
 mod report;
 pub mod simulate;
@@ -27,14 +31,17 @@ pub mod training;
 mod verdict;
 mod want;
 
+pub use alarms::{Alarm, AlarmEvent, AlarmLedger, AlarmTally, AlarmVerdict, Course, Verdicts};
 pub use apply::ApplyError;
+pub use band::Band;
 pub use check::{CheckedPlan, Flaw, check};
 pub use decide::decide;
-pub use forecast::{FailureType, Forecast};
+pub use forecast::{AtHorizon, EVIDENCE_MAX, FailureType, Forecast, HORIZONS_MAX, Influence, Outlook};
 pub use inputs::{HubMemory, Inputs, Leave, Memory, Wish};
 pub use plan::{Declined, Objection, Plan, Reason, Step, Tuning};
 pub use policy::{
     DRAIN_MIN, DWELL_MIN, EjectionPolicy, ErrorPolicy, ForecastPolicy, ForecastUse, LatencyPolicy,
     OverloadPolicy, Policy,
 };
+pub use precaution::{Measure, Precaution};
 pub use report::report;

@@ -3,7 +3,7 @@
 use mcphub_health::Outcome;
 use mcphub_routing::{EraSet, Generation, HubId, HubState, MonoTime, RoutingTable, Share};
 
-use crate::{Forecast, Memory};
+use crate::{AlarmEvent, Memory, Outlook, Precaution};
 
 /// Why a step is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,7 +43,7 @@ pub enum Reason {
     /// Nothing tells whether it still is slow, so it gets more to show it.
     Untested,
     /// It is expected to fail.
-    Forecast(Forecast),
+    Forecast(Outlook),
     /// It is no longer expected to fail.
     ForecastPassed,
     /// So many probes passed in a row.
@@ -100,6 +100,12 @@ pub enum Objection {
     },
     /// The operator asked for advice only.
     AdviseOnly,
+    /// Too large a share of the hubs would be out for forecasts.
+    ForecastShare,
+    /// Its alarms came to nothing too often of late.
+    AlarmBudget,
+    /// Nothing is done about this alarm, to see what comes of it.
+    HeldOut,
 }
 
 /// A step that was wanted and is not taken.
@@ -141,6 +147,10 @@ pub struct Plan {
     pub declined: Vec<Declined>,
     /// Health scores and eras, at most one for each hub.
     pub tunings: Vec<Tuning>,
+    /// What shall be done besides as long as it stands here; the whole of it each time.
+    pub precautions: Vec<Precaution>,
+    /// Alarms that were raised or judged.
+    pub alarms: Vec<AlarmEvent>,
     /// Hubs that the operator has wishes for and the table does not have.
     pub strangers: Vec<HubId>,
     /// What to remember if the plan is published, or if it changes nothing.
@@ -159,6 +169,8 @@ impl Plan {
             steps: Vec::new(),
             declined: Vec::new(),
             tunings: Vec::new(),
+            precautions: Vec::new(),
+            alarms: Vec::new(),
             strangers: Vec::new(),
             memory: Memory::default(),
         }

@@ -12,7 +12,7 @@ pub enum ForecastUse {
     /// They are reported and change nothing.
     #[default]
     Advise,
-    /// They may drain a hub, and never eject one.
+    /// They may relieve and drain a hub, and never eject one.
     Act,
 }
 
@@ -130,17 +130,29 @@ pub struct EjectionPolicy {
     pub forget: Duration,
 }
 
-/// What forecasts may do, and from when.
+/// What forecasts may do, and from when. [`Band`](crate::Band) says how the lines follow from the costs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForecastPolicy {
     /// What they may do.
     pub mode: ForecastUse,
-    /// A failure likelier than this drains. Default 700 ‰.
-    pub out: Share,
-    /// Below this the hub returns. Default 400 ‰.
-    pub back: Share,
+    /// What it costs to move a hub's traffic away in vain, in units of one's own. Default 1.
+    pub cost_swap: u32,
+    /// What it costs if the hub fails with its traffic, in the same units. Default 9.
+    pub cost_failure: u32,
+    /// A forecast alone, which no request confirms, drains from this probability on. Default 500 ‰: likelier than not.
+    pub alone: Share,
+    /// What part of a line the probability must fall below before what was begun ends. Default 600 ‰.
+    pub hysteresis: Share,
     /// Forecasts with less confidence are not acted on. Default 600 ‰.
     pub confidence: Share,
+    /// What a relieved hub keeps of its placements. Default 500 ‰.
+    pub relieve_to: Share,
+    /// Largest share of the hubs out for forecasts at once; one may always be. Default 200 ‰.
+    pub out_share: Share,
+    /// Each hub may raise one alarm in this time that does not prove right; zero for no budget. Default 2 days.
+    pub alarm_every: Duration,
+    /// The share of the alarms about which nothing is done. Default 50 ‰.
+    pub hold_out: Share,
 }
 
 impl Default for Policy {
@@ -184,9 +196,15 @@ impl Default for Policy {
             silence: Duration::from_secs(1),
             forecast: ForecastPolicy {
                 mode: ForecastUse::default(),
-                out: share(700),
-                back: share(400),
+                cost_swap: 1,
+                cost_failure: 9,
+                alone: share(500),
+                hysteresis: share(600),
                 confidence: share(600),
+                relieve_to: share(500),
+                out_share: share(200),
+                alarm_every: Duration::from_secs(2 * 86_400),
+                hold_out: share(50),
             },
         }
     }
@@ -211,6 +229,11 @@ impl Policy {
     /// How many of so many hubs may be out at once: one, or the share.
     pub fn out_most(&self, hubs: usize) -> usize {
         (hubs * usize::from(self.max_out.per_mille()) / 1000).max(1)
+    }
+
+    /// How many of so many hubs may be out for forecasts: one, or the share.
+    pub fn forecast_out_most(&self, hubs: usize) -> usize {
+        (hubs * usize::from(self.forecast.out_share.per_mille()) / 1000).max(1)
     }
 
     /// What part of its traffic a hub keeps at this level of slowness or overload; 0 is all of it.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mcphub_routing::{HubId, HubState, LocationName, MonoTime, RoutingTable};
+use mcphub_routing::{Cause, HubId, HubState, LocationName, MonoTime, RoutingTable};
 
 use crate::verdict::gone;
 use crate::{Inputs, Policy};
@@ -12,9 +12,20 @@ pub(crate) fn in_service(state: HubState) -> bool {
     state.takes().is_some_and(|share| share.per_mille() > 0)
 }
 
+/// May it have less weight for a forecast? One that returns has less anyhow, and one without a share nothing to lose.
+pub(crate) fn is_relievable(state: HubState) -> bool {
+    matches!(state, HubState::Serving { .. }) && in_service(state)
+}
+
 /// Is it draining?
 pub(crate) fn is_draining(state: HubState) -> bool {
     matches!(state, HubState::Draining { .. })
+}
+
+/// Is it out of service for a forecast?
+pub(crate) fn is_out_by_forecast(state: HubState) -> bool {
+    let (HubState::Draining { cause, .. } | HubState::Drained { cause }) = state else { return false };
+    cause == Cause::Forecast
 }
 
 /// Is this another state, and not merely another share of service?
@@ -50,26 +61,34 @@ pub(crate) struct Tally {
     pub(crate) out: usize,
     /// All.
     pub(crate) hubs: usize,
+    /// In service, answering, and with less weight for a forecast.
+    pub(crate) relieved: usize,
+    /// Out for a forecast.
+    pub(crate) out_by_forecast: usize,
     /// How many drain in each location.
     pub(crate) draining: BTreeMap<LocationName, usize>,
 }
 
 impl Tally {
-    pub(crate) fn add(&mut self, state: HubState, location: &LocationName, gone: bool) {
+    pub(crate) fn add(&mut self, state: HubState, location: &LocationName, gone: bool, relieved: bool) {
         self.hubs += 1;
         self.serving += usize::from(in_service(state) && !gone);
         self.able += usize::from(state.takes().is_some() && !gone);
         self.out += usize::from(!in_service(state));
+        self.relieved += usize::from(relieved && is_relievable(state) && !gone);
+        self.out_by_forecast += usize::from(is_out_by_forecast(state));
         if is_draining(state) {
             *self.draining.entry(location.clone()).or_default() += 1;
         }
     }
 
-    pub(crate) fn remove(&mut self, state: HubState, location: &LocationName, gone: bool) {
+    pub(crate) fn remove(&mut self, state: HubState, location: &LocationName, gone: bool, relieved: bool) {
         self.hubs -= 1;
         self.serving -= usize::from(in_service(state) && !gone);
         self.able -= usize::from(state.takes().is_some() && !gone);
         self.out -= usize::from(!in_service(state));
+        self.relieved -= usize::from(relieved && is_relievable(state) && !gone);
+        self.out_by_forecast -= usize::from(is_out_by_forecast(state));
         if is_draining(state) {
             self.draining.entry(location.clone()).and_modify(|count| *count -= 1);
         }

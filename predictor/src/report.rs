@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use mcphub_routing::{HubState, MonoTime, RoutingTable, Share};
 
-use crate::{Declined, Forecast, Objection, Plan, Reason, Step};
+use crate::{
+    Alarm, AlarmEvent, Band, Course, Declined, Measure, Objection, Outlook, Plan, Precaution, Reason, Step,
+};
 
 /// Tells a plan in lines of text: what is done and why, what is not done and why not. The table is the one that the
 /// plan was drawn from. Times are relative to the plan's own.
@@ -31,6 +33,12 @@ pub fn report(plan: &Plan, table: &RoutingTable) -> String {
             &mut text,
             format_args!("{}: health {}, serves {}", tuning.hub, Percent(tuning.health), tuning.eras),
         );
+    }
+    for event in &plan.alarms {
+        line(&mut text, format_args!("{event}"));
+    }
+    for precaution in &plan.precautions {
+        line(&mut text, format_args!("{precaution}"));
     }
     for hub in &plan.strangers {
         line(&mut text, format_args!("{hub}: the operator has a wish for it, but there is no such hub"));
@@ -118,7 +126,7 @@ impl fmt::Display for Reason {
             Self::Overload => f.write_str("it has more to do than it can"),
             Self::KeepsUp => f.write_str("it keeps up again"),
             Self::Untested => f.write_str("nothing tells whether it still is slow"),
-            Self::Forecast(forecast) => write!(f, "{forecast}"),
+            Self::Forecast(outlook) => write!(f, "{outlook}"),
             Self::ForecastPassed => f.write_str("it is no longer expected to fail"),
             Self::ProbesPassed { count } => write!(f, "{count} probes in a row passed"),
             Self::DrainIdle => f.write_str("its last session is gone"),
@@ -133,11 +141,43 @@ impl fmt::Display for Reason {
     }
 }
 
-impl fmt::Display for Forecast {
+impl fmt::Display for Outlook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (likely, horizon) = (Percent(self.probability), Span(self.horizon));
         write!(f, "failure ({}) is {likely} likely within {horizon}", self.failure_type)?;
         write!(f, " (confidence {})", Percent(self.confidence))
+    }
+}
+
+impl fmt::Display for AlarmEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Alarm { number, outlook, course, .. } = &self.alarm;
+        write!(f, "{}: alarm {number}", self.hub)?;
+        match (self.verdict, course) {
+            (None, Course::HeldOut) => write!(f, ", held out: {outlook}"),
+            (None, _) => write!(f, ": {outlook}"),
+            (Some(verdict), course) => {
+                let done = match course {
+                    Course::HeldOut => "it was held out",
+                    Course::Idle => "nothing was done",
+                    Course::Acted(Band::Leave) => "the hub was drained",
+                    Course::Acted(_) => "the hub was relieved",
+                };
+                write!(f, " was {}; {done}", verdict.as_str())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Precaution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.measure {
+            Measure::ProbeMore => write!(f, "{}: probed more often", self.hub)?,
+            Measure::KeepReady { instead_of } => {
+                write!(f, "{}: kept ready to take over from {instead_of}", self.hub)?;
+            }
+        }
+        self.outlook.map_or(Ok(()), |outlook| write!(f, ", because {outlook}"))
     }
 }
 
@@ -161,6 +201,9 @@ impl fmt::Display for Why {
                 write!(f, "its ejection is not over ({} more)", Span(until.since(self.at)))
             }
             Objection::AdviseOnly => f.write_str("forecasts only advise"),
+            Objection::ForecastShare => f.write_str("too many hubs would be out for forecasts"),
+            Objection::AlarmBudget => f.write_str("its alarms came to nothing too often"),
+            Objection::HeldOut => f.write_str("this alarm is held out, to see what comes of it"),
         }
     }
 }
@@ -178,12 +221,15 @@ impl fmt::Display for Percent {
     }
 }
 
-/// A time span in seconds, to a tenth if needed.
+/// A time span in seconds, to a tenth if needed; in minutes where those are whole and more than two.
 struct Span(Duration);
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tenths = self.0.as_millis().div_ceil(100);
+        if tenths > 1200 && tenths.is_multiple_of(600) {
+            return write!(f, "{} min", tenths / 600);
+        }
         match tenths % 10 {
             0 => write!(f, "{} s", tenths / 10),
             rest => write!(f, "{}.{rest} s", tenths / 10),

@@ -20,6 +20,8 @@ pub(crate) struct Verdict {
     pub(crate) well: Option<u32>,
     /// The same, going by probes alone: its requests may have failed lately.
     pub(crate) there: Option<u32>,
+    /// Do its requests say something of the kind that a forecast would, too little to act on alone?
+    pub(crate) confirms: bool,
     /// How slow or overloaded it is, by its worst line crossed and the line it must be behind to be better.
     pub(crate) strain: Strain,
     /// Its health score.
@@ -179,6 +181,7 @@ impl Verdict {
             ill: None,
             well: None,
             there: None,
+            confirms: false,
             strain: Strain::default(),
             health: Share::FULL,
         }
@@ -196,7 +199,9 @@ impl Verdict {
         let there = fresh && passes >= policy.rise.max(1) && ill.is_none_or(|ill| !ill.gone);
         let there = there.then_some(passes);
         let well = there.filter(|_| ill.is_none() && seen.clear());
-        Self { known: true, ill, well, there, strain: seen.strain(), health: seen.health() }
+        let strain = seen.strain();
+        let confirms = strain.worse > 0 || seen.failing(policy.errors.rate_in).is_some();
+        Self { known: true, ill, well, there, confirms, strain, health: seen.health() }
     }
 }
 

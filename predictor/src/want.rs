@@ -2,10 +2,11 @@
 
 use mcphub_routing::{Cause, Hub, HubState, MonoTime, Share};
 
-use crate::rails::in_service;
+use crate::rails::{in_service, is_relievable};
 use crate::verdict::{Ill, Verdict};
 use crate::{
-    DRAIN_MIN, Forecast, ForecastUse, HubMemory, Inputs, Leave, Objection, Plan, Policy, Reason, Wish,
+    AlarmLedger, Band, DRAIN_MIN, Forecast, ForecastUse, HubMemory, Inputs, Leave, Objection, Plan, Policy,
+    Reason, Wish,
 };
 
 /// In which order wants are heard: what adds to the fleet first, then what no guard rail may hold up.
@@ -28,10 +29,19 @@ pub(crate) struct Want {
     pub(crate) reason: Reason,
     /// The level that comes with it; it may change alone, where the weight is the same anyhow.
     pub(crate) level: u8,
+    /// Whether the hub is relieved then; the same goes for that.
+    pub(crate) relieved: bool,
     /// What speaks against it already.
     pub(crate) objection: Option<Objection>,
     /// Is it worth hearing only if no hub can take a request?
     pub(crate) last_resort: bool,
+}
+
+impl Want {
+    /// Will the hub have less weight for a forecast? Only one that serves can.
+    pub(crate) fn relieves(&self) -> bool {
+        self.relieved && matches!(self.to, HubState::Serving { .. })
+    }
 }
 
 /// Everything that one hub's wants follow from.
@@ -43,6 +53,7 @@ pub(crate) struct Affairs<'a> {
     pub(crate) wish: Wish,
     pub(crate) memory: HubMemory,
     pub(crate) policy: &'a Policy,
+    pub(crate) alarms: &'a AlarmLedger,
     pub(crate) panic: bool,
     pub(crate) panic_ended: Option<MonoTime>,
     pub(crate) now: MonoTime,
@@ -54,7 +65,7 @@ impl<'a> Affairs<'a> {
         verdict: &'a Verdict,
         inputs: &Inputs,
         policy: &'a Policy,
-        (plan, now): (&Plan, MonoTime),
+        (plan, now): (&'a Plan, MonoTime),
     ) -> Self {
         Self {
             hub,
@@ -64,6 +75,7 @@ impl<'a> Affairs<'a> {
             wish: inputs.wishes.get(hub.id).copied().unwrap_or_default(),
             memory: inputs.memory.of(hub.id),
             policy,
+            alarms: &plan.memory.alarms,
             panic: plan.panic,
             panic_ended: plan.memory.panic_ended,
             now,
@@ -87,7 +99,8 @@ impl<'a> Affairs<'a> {
         let ranked = |want: Want| Want { rank: if joins(&want) { Rank::Return } else { want.rank }, ..want };
         // Who is asked to leave does not come back first.
         let leaving = wants.iter().any(|want| want.to.takes().is_none() && want.objection.is_none());
-        let matters = |want: &Want| want.to != self.hub.state || want.level != self.memory.level;
+        let was = (self.hub.state, self.memory.level, self.memory.relieved);
+        let matters = |want: &Want| (want.to, want.level, want.relieves()) != was;
         wants
             .into_iter()
             .filter(|want| matters(want) && (want.last_resort || !(leaving && joins(want))))
@@ -96,7 +109,8 @@ impl<'a> Affairs<'a> {
     }
 
     fn want(&self, rank: Rank, to: HubState, reason: Reason) -> Want {
-        Want { rank, to, reason, level: self.memory.level, objection: None, last_resort: false }
+        let HubMemory { level, relieved, .. } = self.memory;
+        Want { rank, to, reason, level, relieved, objection: None, last_resort: false }
     }
 
     /// The same, if it has been in its present state for long enough.
@@ -120,6 +134,7 @@ impl<'a> Affairs<'a> {
             return wants; // It takes no more while it is ill.
         }
         wants.extend(self.forecast_out());
+        wants.extend(self.relieve());
         if let HubState::Recovering { since, .. } = self.hub.state {
             wants.push(self.slow_start(since));
         } else {
@@ -172,29 +187,65 @@ impl<'a> Affairs<'a> {
         Some(self.want(Rank::Operator, to, Reason::Operator))
     }
 
+    /// What the forecast asks for now.
+    fn band(&self) -> Option<(Forecast, Band)> {
+        let policy = &self.policy.forecast;
+        let forecast = self.forecast.filter(|_| policy.mode != ForecastUse::Off)?;
+        Some((forecast, policy.band(&forecast, self.verdict.confirms)))
+    }
+
+    /// What speaks against doing anything for a forecast.
+    fn forecast_objection(&self) -> Option<Objection> {
+        match (self.policy.forecast.mode, self.alarms.open(self.hub.id)) {
+            _ if self.panic => Some(Objection::Panic),
+            (ForecastUse::Off | ForecastUse::Advise, _) => Some(Objection::AdviseOnly),
+            (ForecastUse::Act, None) => Some(Objection::AlarmBudget),
+            (ForecastUse::Act, Some(_)) if !self.alarms.calls(self.hub.id) => Some(Objection::HeldOut),
+            (ForecastUse::Act, Some(_)) => None,
+        }
+    }
+
     fn forecast_out(&self) -> Option<Want> {
-        let (forecast, policy) = (self.forecast?, &self.policy.forecast);
-        let likely = forecast.probability >= policy.out && forecast.confidence >= policy.confidence;
-        if !likely || policy.mode == ForecastUse::Off {
-            return None;
+        let (forecast, _) = self.band().filter(|(_, band)| *band == Band::Leave)?;
+        if !in_service(self.hub.state) {
+            return None; // It takes nothing new anyhow.
         }
         let deadline = self.now.after(self.policy.drain_deadline.max(DRAIN_MIN));
         let to = HubState::Draining { deadline, cause: Cause::Forecast };
-        let mut want = self.patient(Rank::Forecast, to, Reason::Forecast(forecast));
-        if self.panic {
-            want.objection = Some(Objection::Panic);
-        }
-        if policy.mode == ForecastUse::Advise {
-            want.objection = Some(Objection::AdviseOnly);
-        }
-        Some(want)
+        let want = self.patient(Rank::Forecast, to, Reason::Forecast(forecast.outlook()));
+        // Nor does it leave just after its weight has changed, or it had never been seen at that weight.
+        let dwell = want.objection.or_else(|| self.dwell(self.memory.weighed));
+        Some(Want { objection: self.forecast_objection().or(dwell), ..want })
     }
 
-    /// Is failure no longer expected?
+    /// Less weight for a forecast, or all of it again.
+    fn relieve(&self) -> Option<Want> {
+        let HubState::Serving { .. } = self.hub.state else { return None };
+        let dwell = self.dwell(self.memory.weighed);
+        if self.memory.relieved {
+            let over = self.forecast_passed() && !self.panic;
+            let to = self.serving_as(self.memory.level, false);
+            // What adds to the fleet is heard first, as returns are.
+            let want = Want { relieved: false, ..self.want(Rank::Return, to, Reason::ForecastPassed) };
+            return over.then_some(Want { objection: dwell, ..want });
+        }
+        let (forecast, band) =
+            self.band().filter(|(_, band)| *band >= Band::Relieve && is_relievable(self.hub.state))?;
+        let objection = self.forecast_objection();
+        if band == Band::Leave && objection.is_some() {
+            return None; // Said once, of the drain.
+        }
+        let (to, reason) = (self.serving_as(self.memory.level, true), Reason::Forecast(forecast.outlook()));
+        let want = Want { relieved: true, ..self.want(Rank::Forecast, to, reason) };
+        Some(Want { objection: objection.or(dwell), ..want })
+    }
+
+    /// Is failure no longer expected, or nothing to be done about it any more?
     fn forecast_passed(&self) -> bool {
         let policy = &self.policy.forecast;
         policy.mode != ForecastUse::Act
-            || self.forecast.is_none_or(|forecast| forecast.probability < policy.back.min(policy.out))
+            || !self.alarms.calls(self.hub.id)
+            || self.forecast.is_none_or(|forecast| policy.releases(&forecast, Band::Relieve))
     }
 
     /// The share that the operator grants, less what strain takes away; never rounded down to nothing.
@@ -208,7 +259,13 @@ impl<'a> Affairs<'a> {
     }
 
     fn serving(&self, level: u8) -> HubState {
-        HubState::Serving { weight: self.share(self.policy.level_share(level)) }
+        self.serving_as(level, self.memory.relieved)
+    }
+
+    /// A hub that is slow already keeps the smaller share of the two.
+    fn serving_as(&self, level: u8, relieved: bool) -> HubState {
+        let most = if relieved { self.policy.forecast.relieve_to } else { Share::FULL };
+        HubState::Serving { weight: self.share(self.policy.level_share(level).min(most)) }
     }
 
     fn slow_start(&self, since: MonoTime) -> Want {

@@ -93,8 +93,10 @@ fn any_evidence() -> impl Strategy<Value = Evidence> {
 
 fn any_memory() -> impl Strategy<Value = HubMemory> {
     let time = || prop::option::of(seconds(700));
-    (time(), time(), time(), 0..9u32, 0..4u8).prop_map(|(changed, weighed, returned, strikes, level)| {
-        HubMemory { changed, weighed, returned, strikes, level }
+    let turns = (time(), time(), time(), 0..9u32, 0..4u8);
+    (turns, any::<bool>(), any::<bool>()).prop_map(|(turns, relieved, watched)| {
+        let (changed, weighed, returned, strikes, level) = turns;
+        HubMemory { changed, weighed, returned, strikes, level, relieved, watched }
     })
 }
 
@@ -110,8 +112,9 @@ fn any_wish() -> impl Strategy<Value = Wish> {
 
 fn any_policy() -> impl Strategy<Value = Policy> {
     let mode = prop_oneof![Just(ForecastUse::Off), Just(ForecastUse::Advise), Just(ForecastUse::Act)];
-    (0..5u32, share(), 0..40u64, 0..15u64, share(), share(), mode).prop_map(
-        |(floor, most, slow_start, dwell, enter, leave, mode)| {
+    let forecast = (mode, share(), share(), 0..3u32, 0..20u32);
+    (0..5u32, share(), 0..40u64, 0..15u64, share(), share(), forecast).prop_map(
+        |(floor, most, slow_start, dwell, enter, leave, forecast)| {
             let mut policy = Policy {
                 min_serving_hubs: floor,
                 max_out: most,
@@ -121,7 +124,15 @@ fn any_policy() -> impl Strategy<Value = Policy> {
                 panic_leave: leave,
                 ..Policy::default()
             };
-            policy.forecast.mode = mode;
+            let (mode, hold_out, out_share, swap, failure) = forecast;
+            policy.forecast = ForecastPolicy {
+                mode,
+                hold_out,
+                out_share,
+                cost_swap: swap,
+                cost_failure: failure,
+                ..policy.forecast
+            };
             policy
         },
     )

@@ -107,25 +107,6 @@ fn weights_dwell_too() {
 }
 
 #[test]
-fn a_forecast_never_ejects() {
-    let table = table(&[("a", SERVING), ("b", SERVING)]);
-    let mut policy = Policy::default();
-    let mut inputs = inputs(vec![("a", well()), ("b", well())]);
-    inputs.forecasts.insert(id("a"), forecast(1000));
-    let flawed = plan(&table, &[("a", ejected(), Reason::Forecast(forecast(1000)))]);
-    assert_eq!(refused(flawed, &table, &inputs, &policy), Flaw::ForecastEjects(id("a")));
-    let check = |policy: &Policy| {
-        let drawn = decide(&table, &inputs, policy, NOW);
-        (drawn.steps.first().map(|step| step.to.as_str()), objections(&drawn).len())
-    };
-    assert_eq!(check(&policy), (None, 1), "advice");
-    policy.forecast.mode = ForecastUse::Act;
-    assert_eq!(check(&policy), (Some("draining"), 0));
-    policy.forecast.mode = ForecastUse::Off;
-    assert_eq!(check(&policy), (None, 0));
-}
-
-#[test]
 fn no_rail_keeps_a_hub_that_refuses_connections() {
     let table = table(&[("a", SERVING), ("b", DRAINED), ("c", SERVING)]);
     let policy = Policy { min_serving_hubs: 3, max_out: Share::NONE, ..Policy::default() };

@@ -96,13 +96,15 @@ pub fn slow(times: u32) -> Evidence {
 }
 
 pub fn forecast(probability: u16) -> Forecast {
-    Forecast {
-        probability: Share::saturating(probability),
-        horizon: Duration::from_secs(600),
-        time_to_failure: None,
-        failure_type: FailureType::ResourceExhaustion,
-        confidence: Share::FULL,
-    }
+    let failure_type = FailureType::Overload;
+    Forecast { failure_type, ..Forecast::new(Share::saturating(probability), Duration::from_secs(600)) }
+}
+
+/// A policy by which forecasts act, and no alarm is held out.
+pub fn acting() -> Policy {
+    let mut policy = Policy::default();
+    (policy.forecast.mode, policy.forecast.hold_out) = (ForecastUse::Act, Share::NONE);
+    policy
 }
 
 pub fn inputs(evidence: Vec<(&str, Evidence)>) -> Inputs {
