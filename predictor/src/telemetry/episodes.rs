@@ -217,11 +217,11 @@ mod tests {
         episodes.classify(FailureType::Network);
         episodes.fail((100, 115), Marks { acted: true, ..NONE });
         episodes.fail((115, 130), Marks { restarted: true, ..NONE });
-        episodes.classify(FailureType::Crash);
+        episodes.classify(FailureType::Software);
         let expected = Episode {
             start: 100,
             end: 130,
-            failure_type: Some(FailureType::Crash),
+            failure_type: Some(FailureType::Software),
             acted: true,
             restarted: true,
             common: false,

@@ -250,12 +250,11 @@ impl Reader<'_> {
 fn type_code(failure_type: Option<FailureType>) -> u8 {
     match failure_type {
         None => 0,
-        Some(FailureType::Crash) => 1,
-        Some(FailureType::ResourceExhaustion) => 2,
-        Some(FailureType::LatencyDegradation) => 3,
-        Some(FailureType::ErrorBurst) => 4,
-        Some(FailureType::Network) => 5,
-        Some(FailureType::Unknown) => 6,
+        Some(FailureType::Hardware) => 1,
+        Some(FailureType::Software) => 2,
+        Some(FailureType::Network) => 3,
+        Some(FailureType::Overload) => 4,
+        Some(FailureType::Unknown) => 5,
     }
 }
 
@@ -263,12 +262,11 @@ fn type_code(failure_type: Option<FailureType>) -> u8 {
 fn type_of(code: u8) -> Option<Option<FailureType>> {
     Some(match code {
         0 => None,
-        1 => Some(FailureType::Crash),
-        2 => Some(FailureType::ResourceExhaustion),
-        3 => Some(FailureType::LatencyDegradation),
-        4 => Some(FailureType::ErrorBurst),
-        5 => Some(FailureType::Network),
-        6 => Some(FailureType::Unknown),
+        1 => Some(FailureType::Hardware),
+        2 => Some(FailureType::Software),
+        3 => Some(FailureType::Network),
+        4 => Some(FailureType::Overload),
+        5 => Some(FailureType::Unknown),
         _ => return None,
     })
 }

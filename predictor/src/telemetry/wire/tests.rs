@@ -81,7 +81,7 @@ fn the_bytes_of_version_1_stay_readable() {
     sample.set(Signal::ProbeMs, 1.0);
     history.push(Missing::Counted(0), &sample, 600);
     history.episodes_mut().fail((585, 600), Marks { restarted: true, ..Marks::default() });
-    history.episodes_mut().classify(FailureType::Crash);
+    history.episodes_mut().classify(FailureType::Software);
     let bytes = history.to_bytes(0x0102);
     let mut expected = b"MCHT\x01".to_vec();
     expected.extend([2, 1, 0, 0, 0, 0, 0, 0, 0x58, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
