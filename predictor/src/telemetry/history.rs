@@ -6,6 +6,8 @@
 //! the next only the wall clock can say how long nobody was looking. One that has gone back meanwhile says nothing:
 //! then the new samples follow on the old ones.
 
+use std::time::Duration;
+
 use super::episodes::Episodes;
 use super::ring::{Ring, Slot};
 use super::{PERIOD, Sample};
@@ -17,6 +19,8 @@ pub struct History {
     pub(super) episodes: Episodes,
     /// The end of the newest period, in seconds since 1970; 0 before the first.
     pub(super) newest: u64,
+    /// Periods that were sampled, however long ago.
+    pub(super) periods: u64,
     pub(super) restarted_at: Option<u64>,
 }
 
@@ -41,6 +45,7 @@ impl History {
             }
         };
         self.ring.push(missing, sample);
+        self.periods = self.periods.saturating_add(1);
         self.newest = end;
         self.episodes.not_after(end);
         self.episodes.forget(end);
@@ -61,6 +66,17 @@ impl History {
     /// When the newest period ended, in seconds since 1970; `None` before the first.
     pub fn newest(&self) -> Option<u64> {
         (!self.ring.is_empty()).then_some(self.newest)
+    }
+
+    /// How many periods were sampled so far, however long ago. It only grows: who knows the number of an earlier time
+    /// knows which samples are new, whatever clocks do.
+    pub fn periods(&self) -> u64 {
+        self.periods
+    }
+
+    /// For how long the hub was watched, from the first sample on and without the gaps.
+    pub fn watched(&self) -> Duration {
+        PERIOD.saturating_mul(u32::try_from(self.periods).unwrap_or(u32::MAX))
     }
 
     /// The last month's failures.
@@ -87,6 +103,7 @@ impl History {
     /// Puts what an earlier process knew before all that is known here, for when that is learned late.
     pub fn precede(&mut self, earlier: Self) {
         let own = std::mem::replace(self, earlier);
+        let earlier_periods = self.periods;
         let Some(end) = own.newest() else { return };
         let (mut missing, mut counted) = (0, false);
         for slot in own.ring.slots() {
@@ -100,6 +117,8 @@ impl History {
                 }
             }
         }
+        // Those that the ring has let go, too.
+        self.periods = earlier_periods.saturating_add(own.periods);
         self.episodes.append(own.episodes);
         self.restarted_at = own.restarted_at.or(self.restarted_at);
     }

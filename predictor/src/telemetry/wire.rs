@@ -6,6 +6,7 @@
 //! | 1 | the version, 1 |
 //! | 8 | whose it is: any number that tells this hub from another of the same name |
 //! | 8, 8 | the end of the newest period; when the hub was last started again, or 0 (seconds since 1970) |
+//! | 8 | how many periods were sampled, however long ago |
 //! | 2, 2, 2 | how many minutes, periods, episodes |
 //! | 18 each | the episodes: start, end (8, 8), marks, type (1, 1) |
 //! | for each signal | how its codes are written (1), and the codes, oldest first |
@@ -29,7 +30,7 @@ use crate::FailureType;
 const MAGIC: [u8; 4] = *b"MCHT";
 /// The version of the bytes written.
 pub const VERSION: u8 = 1;
-const HEAD: usize = 4 + 1 + 3 * 8 + 3 * 2;
+const HEAD: usize = 4 + 1 + 4 * 8 + 3 * 2;
 const EPISODE: usize = 18;
 const SUM: usize = 4;
 
@@ -66,7 +67,7 @@ impl History {
         let mut bytes = Vec::with_capacity(HEAD + 2 * SIGNALS * (coarse.len() + fine.len()));
         bytes.extend(MAGIC);
         bytes.push(VERSION);
-        for number in [origin, self.newest, self.restarted_at.unwrap_or(0)] {
+        for number in [origin, self.newest, self.restarted_at.unwrap_or(0), self.periods] {
             bytes.extend(number.to_le_bytes());
         }
         for count in [coarse.len(), fine.len(), self.episodes.len()] {
@@ -162,7 +163,7 @@ impl Reader<'_> {
     }
 
     fn history(&mut self) -> Option<Result<(u64, History), &'static str>> {
-        let (origin, newest, restarted) = (self.long()?, self.long()?, self.long()?);
+        let (origin, newest, restarted, sampled) = (self.long()?, self.long()?, self.long()?, self.long()?);
         let counts = [self.short()?, self.short()?, self.short()?].map(usize::from);
         let [minutes, periods, episodes] = counts;
         if minutes > COARSE_MAX || periods > FINE_MAX || periods == 0 && minutes > 0 {
@@ -189,7 +190,7 @@ impl Reader<'_> {
         ring.coarse.extend(&rows[..minutes]);
         ring.fine.extend(&rows[minutes..]);
         let restarted_at = (restarted > 0).then_some(restarted);
-        Some(Ok((origin, History { ring, episodes, newest, restarted_at })))
+        Some(Ok((origin, History { ring, episodes, newest, periods: sampled, restarted_at })))
     }
 
     /// `Some(None)` for one that cannot be.
