@@ -27,6 +27,7 @@
 mod ask;
 mod auth;
 mod failover;
+mod forecasts;
 mod openapi;
 mod operations;
 mod reads;
@@ -146,5 +147,9 @@ async fn dispatch(route: Route<'_>, question: &Question<'_>) -> Result<Reply, Pr
         Route::SwitchTraffic => verbs::switch(edge, ask::body(head, body)?).await,
         Route::MigrateUserSessions => sessions::migrate(edge, ask::body(head, body)?).await,
         Route::ValidateFailover => failover::check(edge, &ask::body(head, body)?).await,
+        Route::PredictFailure => forecasts::predict(control, ask::body(head, body)?).await,
+        Route::AnalyzeFailurePatterns => forecasts::patterns(control, ask::body(head, body)?).await,
+        Route::SuggestPreventiveActions => forecasts::suggest(control, ask::body(head, body)?).await,
+        Route::CalculateRiskScore => forecasts::risk(control, ask::body(head, body)?).await,
     }
 }

@@ -6,8 +6,9 @@ use super::routes::{PATHS, Route};
 use super::sessions::{MigrateUserSessions, SessionsMigrated, SessionsView};
 use super::table::TableView;
 use super::words::{
-    Drain, Drained, ExecuteFailover, FailoverResult, SwitchTraffic, TrafficSwitched, Undrain,
-    ValidateFailover, Validation,
+    AboutHub, Drain, Drained, ExecuteFailover, FailoverResult, FailurePatterns, FailurePrediction,
+    PredictFailure, PreventiveActions, RiskScore, SwitchTraffic, TrafficSwitched, Undrain, ValidateFailover,
+    Validation,
 };
 use crate::control::Reloaded;
 use crate::control::view::Failovers;
@@ -116,6 +117,10 @@ fn operation(it: Operation, schemas: &mut Schemas) -> Operation {
         | Route::SwitchTraffic
         | Route::MigrateUserSessions
         | Route::ValidateFailover => failover(it, schemas),
+        Route::PredictFailure
+        | Route::AnalyzeFailurePatterns
+        | Route::SuggestPreventiveActions
+        | Route::CalculateRiskScore => forecast(it, schemas),
     }
 }
 
@@ -273,5 +278,34 @@ fn failover(it: Operation, schemas: &mut Schemas) -> Operation {
             .more("The backup is probed while the caller waits: at most the probe's timeout and 2 s.")
             .body(schemas.asked::<ValidateFailover>())
             .json(200, "Every check, and whether all are ok.", schemas.answered::<Validation>()),
+    }
+}
+
+fn forecast(it: Operation, schemas: &mut Schemas) -> Operation {
+    let it = it.tag("forecast").problem(503, "Forecasts are off, or nothing has been seen of the hub yet.");
+    match it.route {
+        Route::PredictFailure => it
+            .named("predictFailure", "How likely a hub fails within a time, how, and what speaks for it.")
+            .more(
+                "Gradual failures announce themselves, abrupt ones do not: no forecast sees a crash coming. A hub that has \
+                 been watched for less than a day is judged by its past alone, and that is little to go by, as \
+                 `confidence` says. Changes nothing.",
+            )
+            .body(schemas.asked::<PredictFailure>())
+            .json(200, "What is to be expected.", schemas.answered::<FailurePrediction>()),
+        Route::AnalyzeFailurePatterns => it
+            .named("analyzeFailurePatterns", "What the failures of a hub's last 30 days have in common.")
+            .more("An hour of the day, a neighbour that fails with it, restarts before. Changes nothing.")
+            .body(schemas.asked::<AboutHub>())
+            .json(200, "What chance alone would hardly do.", schemas.answered::<FailurePatterns>()),
+        Route::SuggestPreventiveActions => it
+            .named("suggestPreventiveActions", "What should be done about a hub before it fails.")
+            .more("Only what its forecast and its past speak for, each with what does. Changes nothing.")
+            .body(schemas.asked::<AboutHub>())
+            .json(200, "The least first.", schemas.answered::<PreventiveActions>()),
+        _ => it
+            .named("calculateRiskScore", "How likely a hub fails within the next 24 hours, by its past, 0 to 100.")
+            .body(schemas.asked::<AboutHub>())
+            .json(200, "The score.", schemas.answered::<RiskScore>()),
     }
 }

@@ -24,10 +24,14 @@ pub(super) enum Route<'p> {
     SwitchTraffic,
     MigrateUserSessions,
     ValidateFailover,
+    PredictFailure,
+    AnalyzeFailurePatterns,
+    SuggestPreventiveActions,
+    CalculateRiskScore,
 }
 
 /// The paths, with the operator's part in braces as the document has it.
-pub(super) const PATHS: [(&str, Route<'static>); 19] = [
+pub(super) const PATHS: [(&str, Route<'static>); 23] = [
     ("/livez", Route::Live),
     ("/readyz", Route::Ready),
     ("/metrics", Route::Metrics),
@@ -47,6 +51,10 @@ pub(super) const PATHS: [(&str, Route<'static>); 19] = [
     ("/v1/switchTraffic", Route::SwitchTraffic),
     ("/v1/migrateUserSessions", Route::MigrateUserSessions),
     ("/v1/validateFailover", Route::ValidateFailover),
+    ("/v1/predictFailure", Route::PredictFailure),
+    ("/v1/analyzeFailurePatterns", Route::AnalyzeFailurePatterns),
+    ("/v1/suggestPreventiveActions", Route::SuggestPreventiveActions),
+    ("/v1/calculateRiskScore", Route::CalculateRiskScore),
 ];
 
 impl<'p> Route<'p> {
@@ -88,7 +96,11 @@ impl<'p> Route<'p> {
             | Self::ExecuteFailover
             | Self::SwitchTraffic
             | Self::MigrateUserSessions
-            | Self::ValidateFailover => false,
+            | Self::ValidateFailover
+            | Self::PredictFailure
+            | Self::AnalyzeFailurePatterns
+            | Self::SuggestPreventiveActions
+            | Self::CalculateRiskScore => false,
         }
     }
 

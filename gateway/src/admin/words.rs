@@ -12,6 +12,9 @@ use std::time::Duration;
 const NOTE_MAX: usize = 500;
 /// Longest deadline of a drain: a week.
 const DEADLINE_MAX_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+/// Shortest and longest window of a forecast: a minute and a day, as the horizon in the configuration.
+const WINDOW_MIN_MS: u64 = 60 * 1000;
+const WINDOW_MAX_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// The name of a hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +64,37 @@ impl JsonSchema for Note {
         json_schema!({
             "type": "string", "description": "What the operator says about it: one line.",
             "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$", "maxLength": NOTE_MAX,
+        })
+    }
+}
+
+/// How far ahead a forecast looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TimeWindow(pub(super) Duration);
+
+impl<'de> Deserialize<'de> for TimeWindow {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        // To JSON, 5000.0 is a whole number as well.
+        let ms = f64::deserialize(from)?;
+        if ms.fract() == 0.0 && (WINDOW_MIN_MS as f64..=WINDOW_MAX_MS as f64).contains(&ms) {
+            return Ok(Self(Duration::from_millis(ms as u64)));
+        }
+        let rule = format!(
+            "a time window is a whole number of milliseconds from {WINDOW_MIN_MS} (a minute) to {WINDOW_MAX_MS} (a day)"
+        );
+        Err(D::Error::custom(rule))
+    }
+}
+
+impl JsonSchema for TimeWindow {
+    fn schema_name() -> Cow<'static, str> {
+        "TimeWindow".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "integer", "description": "How far ahead a forecast looks, in milliseconds.",
+            "minimum": WINDOW_MIN_MS, "maximum": WINDOW_MAX_MS, "examples": [600_000],
         })
     }
 }
@@ -186,6 +220,134 @@ pub(super) struct ValidateFailover {
     pub(super) failed_hub_id: Option<HubName>,
     /// The hub that would take its place.
     pub(super) backup_hub_id: HubName,
+}
+
+/// What is to be expected of a hub?
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct PredictFailure {
+    /// The hub.
+    pub(super) hub_id: HubName,
+    /// How far ahead; the configured horizon where it is not said.
+    #[serde(default)]
+    pub(super) time_window: Option<TimeWindow>,
+}
+
+/// A question about one hub.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct AboutHub {
+    /// The hub.
+    pub(super) hub_id: HubName,
+}
+
+/// What is to be expected of a hub.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct FailurePrediction {
+    /// The hub.
+    pub(super) hub_id: String,
+    /// How likely it fails within the window, 0 to 1.
+    pub(super) failure_probability: f64,
+    /// How far ahead that looks, in milliseconds.
+    pub(super) time_window: u64,
+    /// How likely that would be by its past alone, 0 to 1.
+    pub(super) base_rate: f64,
+    /// When it fails, in milliseconds from now; `null` unless that is likelier than not, or its memory runs out.
+    pub(super) estimated_time_to_failure: Option<u64>,
+    /// What would fail: `hardware`, `software`, `network`, `overload`, or `unknown` where nothing is clearly ahead.
+    pub(super) failure_type: String,
+    /// How far this may be believed, 0 to 1: as far as the weakest of how well such probabilities are known, how long the
+    /// hub has been watched (a week is all), and how much it looks like what the model was taught with.
+    pub(super) confidence: f64,
+    /// Whether its past alone speaks: it has been watched for less than a day, or there is no model.
+    pub(super) past_alone: bool,
+    /// What moved the forecast, the strongest first; empty where little is expected.
+    pub(super) evidence: Vec<Influence>,
+    /// What should be done, the least first; each can be taken back.
+    pub(super) recommended_actions: Vec<RecommendedAction>,
+}
+
+/// A feature that moved a forecast.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Influence {
+    /// Its name.
+    pub(super) feature: String,
+    /// What it is now.
+    pub(super) value: f64,
+    /// What it was on average in training.
+    pub(super) usual: f64,
+    /// What part of all movement it makes up: towards failure above 0, away from it below; −1 to 1.
+    pub(super) part: f64,
+    /// The same in words.
+    pub(super) detail: String,
+}
+
+/// Something that should be done.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RecommendedAction {
+    /// `probe_more`, `prewarm_backup`, `shift_weight`, `drain` or `call_operator`.
+    pub(super) action: String,
+    /// What speaks for it, in words.
+    pub(super) because: Vec<String>,
+}
+
+/// What the failures of a hub have in common.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct FailurePatterns {
+    /// The hub.
+    pub(super) hub_id: String,
+    /// How many failures of the last 30 days are known.
+    pub(super) failures: usize,
+    /// How long it has been watched in all, in milliseconds.
+    pub(super) watched: u64,
+    /// What they have in common; empty where chance could do it as well.
+    pub(super) patterns: Vec<FailurePattern>,
+}
+
+/// Something that failures have in common.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct FailurePattern {
+    /// `recurring_hour`, `sibling`, `slow_rise` or `after_restart`.
+    pub(super) pattern: String,
+    /// In words.
+    pub(super) detail: String,
+    /// How likely chance would do that, 0 to 1, all that was looked at taken into account; `null` where that cannot be
+    /// told.
+    pub(super) chance: Option<f64>,
+}
+
+/// What should be done about a hub.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PreventiveActions {
+    /// The hub.
+    pub(super) hub_id: String,
+    /// The least first; each can be taken back.
+    pub(super) actions: Vec<RecommendedAction>,
+}
+
+/// How risky a hub is.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RiskScore {
+    /// The hub.
+    pub(super) hub_id: String,
+    /// How likely it fails within the window by its past alone, 0 to 100: on the scale of a day, nothing else is known
+    /// to tell.
+    pub(super) risk_score: f64,
+    /// How far ahead that looks, in milliseconds: 24 hours.
+    pub(super) time_window: u64,
+    /// How often it fails, recent failures counting for more.
+    pub(super) failures_per_day: f64,
+    /// How many failures of the last 30 days are known.
+    pub(super) failures: usize,
+    /// How long it has been watched in all, in milliseconds.
+    pub(super) watched: u64,
 }
 
 /// What came of a drain, or of the end of one.

@@ -5,13 +5,16 @@ use super::handle::{Asked, Unasked, Wishing};
 use super::view::{Failovers, HubView, Wished};
 use super::{Control, journal};
 use crate::clock;
+use crate::forecast::foretold::Foretold;
 use crate::forecast::view::TelemetryView;
 use crate::probe::{Probed, ScrapeError, Scraped};
 use crate::store::{Condition, WishRecord};
+use mcphub_conf::settings::PredictorMode;
 use mcphub_health::ProbeOrder;
 use mcphub_predictor::{Plan, Wish};
 use mcphub_routing::{Generation, HubId, MonoTime};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// What somebody who was sent out brings back.
@@ -152,6 +155,7 @@ impl Control {
                 let told = told.map(|history| TelemetryView::of(hub.as_str(), history, most));
                 let _ = reply.send(told.ok_or(Unasked::UnknownHub));
             }
+            Asked::Foretell(hub, window, reply) => _ = reply.send(self.foretell(&hub, window)),
             Asked::Wish(wishing, reply) => self.grant(*wishing, reply),
             Asked::Probe(hub, reply) => {
                 let known = self.fleet.suspect(&hub, clock::now());
@@ -159,6 +163,21 @@ impl Control {
                 let _ = reply.send(if known { Ok(()) } else { Err(Unasked::UnknownHub) });
             }
         }
+    }
+
+    fn foretell(&self, hub: &HubId, window: Option<Duration>) -> Result<Foretold, Unasked> {
+        let present = self.publisher.current();
+        let settings = &present.settings.predictor;
+        if present.table.find(hub.as_str()).is_none() {
+            return Err(Unasked::UnknownHub);
+        }
+        if settings.mode == PredictorMode::Off {
+            return Err(Unasked::Unforetold);
+        }
+        let window = window.unwrap_or(settings.horizon);
+        let (past, policy) = ((&self.telemetry, &*present), &self.fleet.policy.forecast);
+        let told = self.forecaster.foretell(hub, window, past, policy, clock::unix_seconds());
+        told.ok_or(Unasked::Unforetold)
     }
 
     fn hubs(&self) -> Vec<HubView> {

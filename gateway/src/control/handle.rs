@@ -3,6 +3,7 @@
 use super::reload::Reloaded;
 use super::view::{Failovers, HubView, PlanView, Wished};
 use super::{LastReload, Status};
+use crate::forecast::foretold::Foretold;
 use crate::forecast::view::TelemetryView;
 use mcphub_predictor::Wish;
 use mcphub_routing::HubId;
@@ -27,6 +28,9 @@ pub enum Unasked {
     /// There is no hub of that name.
     #[error("there is no such hub")]
     UnknownHub,
+    /// Nothing is foretold: forecasts are off, or the hub's first quarter of a minute is not over.
+    #[error("nothing is foretold of this hub yet")]
+    Unforetold,
 }
 
 /// A question to the control task.
@@ -42,6 +46,8 @@ pub(super) enum Asked {
     Failovers(usize, oneshot::Sender<Failovers>),
     /// What has this hub been like? So many samples of it.
     Telemetry(HubId, usize, oneshot::Sender<Result<TelemetryView, Unasked>>),
+    /// What is to be expected of this hub, within so long if not the configured horizon?
+    Foretell(HubId, Option<Duration>, oneshot::Sender<Result<Foretold, Unasked>>),
     /// The operator wants something of a hub.
     Wish(Box<Wishing>, oneshot::Sender<Result<Wished, Unasked>>),
     /// Probe this hub now.
@@ -123,6 +129,14 @@ impl Handle {
     /// There is no such hub, nobody is there any more, or too many ask.
     pub async fn telemetry(&self, hub: HubId, most: usize) -> Result<TelemetryView, Unasked> {
         self.ask(|reply| Asked::Telemetry(hub, most, reply)).await?
+    }
+
+    /// What is to be expected of a hub; `window` instead of the configured horizon.
+    ///
+    /// # Errors
+    /// There is no such hub, nothing is foretold of it, nobody is there any more, or too many ask.
+    pub async fn foretell(&self, hub: HubId, window: Option<Duration>) -> Result<Foretold, Unasked> {
+        self.ask(|reply| Asked::Foretell(hub, window, reply)).await?
     }
 
     /// Tells what the operator wants of a hub, and what came of it at once. A wish that a guard rail holds up stays,

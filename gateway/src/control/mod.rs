@@ -31,7 +31,7 @@ pub use handle::{Handle, Unasked, Wishing};
 pub use reload::{Reloaded, Unreadable, read};
 
 use crate::clock;
-use crate::forecast::Telemetry;
+use crate::forecast::{Forecaster, Telemetry};
 use crate::observe::logging::LogControl;
 use crate::observe::metrics::Metrics;
 use crate::sessions::Sessions;
@@ -43,6 +43,7 @@ use fleet::{Fleet, Scope};
 use handle::{ASKED_MAX, Asked};
 use lifecycle::{Lifecycle, Phase, reached};
 use mcphub_conf::Loaded;
+use mcphub_conf::settings::PredictorMode;
 use mcphub_routing::{MonoTime, Publisher};
 use plans::Plans;
 use reload::Reloads;
@@ -100,6 +101,7 @@ pub struct Control {
     reloads: Reloads,
     fleet: Fleet,
     telemetry: Telemetry,
+    forecaster: Forecaster,
     plans: Plans,
     found: (mpsc::Sender<Found>, mpsc::Receiver<Found>),
     /// When hubs were last looked at, and whether somebody asked for another look.
@@ -160,6 +162,7 @@ impl Control {
             reloads: Reloads::default(),
             fleet,
             telemetry: Telemetry::new(store),
+            forecaster: Forecaster::new(None),
             plans: Plans::default(),
             found: mpsc::channel(FOUND_MAX),
             looked: (now, false),
@@ -240,19 +243,33 @@ impl Control {
         self.reap();
     }
 
-    /// Adds what was just gathered to what is known of each hub's past, and has it kept.
+    /// Adds what was just gathered to what is known of each hub's past, has it kept, and expects something of it.
     fn learn(&mut self) {
         let (present, now) = (self.publisher.current(), clock::now());
         self.telemetry.adopt(clock::unix_seconds());
         let Fleet { inputs, policy, .. } = &self.fleet;
         let at = (now, clock::unix_seconds());
-        if !self.telemetry.look(&present, &inputs.evidence, policy, at) {
+        if self.telemetry.look(&present, &inputs.evidence, policy, at) {
+            if let Some(round) = self.telemetry.due(now) {
+                tokio::task::spawn_blocking(move || round.write());
+            }
+            self.metrics.telemetry.show(self.telemetry.bytes(), self.telemetry.waited(now));
+            self.forecaster.wake(&self.telemetry);
+        }
+        self.expect(&present);
+    }
+
+    /// Tells those who decide what is expected of the hubs whose turn it is.
+    fn expect(&mut self, present: &Snapshot) {
+        let settings = &present.settings.predictor;
+        if settings.mode == PredictorMode::Off {
+            self.fleet.inputs.forecasts.clear();
             return;
         }
-        if let Some(round) = self.telemetry.due(now) {
-            tokio::task::spawn_blocking(move || round.write());
+        for (hub, forecast) in self.forecaster.work(&self.telemetry, present, settings.horizon) {
+            self.fleet.inputs.forecasts.insert(hub, forecast);
         }
-        self.metrics.telemetry.show(self.telemetry.bytes(), self.telemetry.waited(now));
+        self.fleet.inputs.forecasts.retain(|hub, _| self.telemetry.history(hub).is_some());
     }
 
     /// Closes idle connections that nobody needs any more, and ends idle sessions.

@@ -172,6 +172,11 @@ impl Telemetry {
         self.unkept().map(|(_, kept_at)| now.since(kept_at)).max().unwrap_or_default()
     }
 
+    /// The hubs whose past is known.
+    pub(crate) fn hubs(&self) -> impl Iterator<Item = &HubId> {
+        self.collector.histories().map(|(hub, _)| hub)
+    }
+
     /// One hub's past.
     pub(crate) fn history(&self, hub: &HubId) -> Option<&History> {
         self.collector.history(hub)
