@@ -5,6 +5,7 @@
 //! another's Tuesday. A [`Schema`] says which numbers there are and in which order; its hash is written into a model, and
 //! a model is asked only with rows of its own schema.
 
+mod columns;
 mod extractor;
 mod feature;
 mod minutes;
@@ -14,6 +15,7 @@ mod reference;
 mod scale;
 mod schema;
 
+pub use columns::{COLUMNS_MAX, Columns};
 pub use extractor::{Extractor, Surroundings};
 pub use feature::{Feature, Span};
 pub use minutes::MINUTES;

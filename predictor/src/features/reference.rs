@@ -66,14 +66,18 @@ impl Reference {
     fn refresh(&mut self, signal: Signal, minutes: &Minutes) {
         self.scratch.clear();
         self.scratch.extend(minutes.known(signal));
-        self.usual[signal as usize] = (self.scratch.len() >= KNOWN_MIN).then(|| {
-            let median = middle(&mut self.scratch);
-            for value in &mut self.scratch {
-                *value = (*value - median).abs();
-            }
-            Usual { median, spread: (NORMAL * middle(&mut self.scratch)).max(spread_min(signal)) }
-        });
+        self.usual[signal as usize] =
+            (self.scratch.len() >= KNOWN_MIN).then(|| usual_of(&mut self.scratch, spread_min(signal)));
     }
+}
+
+/// The median, and the spread, which is at least `least`, of one value or more, in any order. They are used up.
+pub(super) fn usual_of(values: &mut [f32], least: f32) -> Usual {
+    let median = middle(values);
+    for value in values.iter_mut() {
+        *value = (*value - median).abs();
+    }
+    Usual { median, spread: (NORMAL * middle(values)).max(least) }
 }
 
 /// The upper median; changes the order. There is at least one value.

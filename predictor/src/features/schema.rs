@@ -72,17 +72,21 @@ impl Schema {
         self.0.iter().map(ToString::to_string).collect()
     }
 
-    /// A number that changes when a name or the order does: FNV-1a, 64 bits, over the names, each ended by a zero. It
-    /// guards against mistakes, not against forgery.
+    /// A number that changes when a name or the order does.
     pub fn hash(&self) -> u64 {
-        let mut hash = 0xcbf2_9ce4_8422_2325;
-        for name in self.names() {
-            for byte in name.bytes().chain([0]) {
-                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-            }
-        }
-        hash
+        hash_of(self.names())
     }
+}
+
+/// FNV-1a, 64 bits, over names, each ended by a zero. It guards against mistakes, not against forgery.
+pub(super) fn hash_of(names: impl IntoIterator<Item = impl AsRef<str>>) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325;
+    for name in names {
+        for byte in name.as_ref().bytes().chain([0]) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+    hash
 }
 
 #[cfg(test)]
