@@ -83,7 +83,7 @@ mod tests {
             for at in 0..200_usize {
                 let came = (at * 7_919 / 3 + entity) % 2 == 0;
                 let dice = (at * 31 % 17) as f32;
-                examples.push(&[(1_000 * entity) as f32 + f32::from(u8::from(came)), dice], came).unwrap();
+                examples.push(&[(1_000 * entity * entity) as f32 + f32::from(u8::from(came)), dice], came).unwrap();
             }
             examples
         };
@@ -93,7 +93,8 @@ mod tests {
     #[test]
     fn an_entity_is_scored_by_models_that_have_not_seen_it() {
         let entities = entities(4);
-        let recipe = Recipe::Forest(ForestSettings { trees: 10, ..ForestSettings::default() });
+        let recipe =
+            Recipe::Forest(ForestSettings { trees: 10, features: Some(2), ..ForestSettings::default() });
         let apart = |scores: &[f32], targets: &[f32]| {
             let mean = |which: f32| {
                 let of: Vec<_> =

@@ -7,7 +7,7 @@ fn lattice() -> (Rows, Vec<f32>) {
         let row = [(i % 20) as f32, (i / 20 % 12) as f32, (i * 7_919 % 101) as f32];
         rows.push(&row).unwrap();
         let likely = row[0] > 9.5 && row[1] > 5.5;
-        let dice = (i * 2_654_435_761_u32.wrapping_add(i)) % 10;
+        let dice = i.wrapping_mul(2_654_435_761) / 65_536 % 10;
         targets.push(f32::from(u8::from(if likely { dice < 8 } else { dice < 1 })));
     }
     (rows, targets)
