@@ -140,9 +140,9 @@ impl Columns {
     pub fn vector(&self, past: &Recurrence, now: u64, horizon: u64, out: &mut Vec<f32>) {
         const HOUR: u64 = 60 * 60;
         out.clear();
-        for of in
-            [|minute: &Minute| minute.peak, |minute: &Minute| minute.strain, |minute: &Minute| minute.unusual]
-        {
+        let sights: [fn(&Minute) -> f32; 3] =
+            [|minute| minute.peak, |minute| minute.strain, |minute| minute.unusual];
+        for of in sights {
             out.extend([1, 5, 30].map(|span| self.mean(span, of)));
         }
         out.extend([5, 30, 120].map(|span| {
