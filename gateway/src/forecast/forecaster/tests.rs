@@ -1,0 +1,126 @@
+//! Is what is expected of a hub made of its whole past, and of nothing else?
+
+use super::*;
+use mcphub_predictor::telemetry::{Marks, Missing};
+
+const NOON: u64 = 1_795_435_200;
+
+fn hub() -> HubId {
+    HubId::new("a").expect("a name")
+}
+
+fn sample(at: u64) -> Sample {
+    let mut sample = Sample::UNKNOWN;
+    sample.set(Signal::P50Ms, 50.0 + (at * 7_919 % 13) as f32);
+    sample.set(Signal::Rate, 20.0 + (at * 104_729 % 7) as f32);
+    sample.set(Signal::Memory, 0.3 + at as f32 * 0.0005);
+    sample
+}
+
+/// A past of so many periods, one of them missing now and then.
+fn past(periods: std::ops::Range<u64>, into: &mut History) {
+    for at in periods {
+        let missing = u64::from(at % 50 == 49);
+        let end = NOON + 15 * (at + at / 50);
+        into.push(Missing::Counted(missing), &sample(at), end);
+    }
+}
+
+fn fresh() -> Expected {
+    let standing = standing(&History::default(), NOON);
+    Expected {
+        extractor: Extractor::new(),
+        periods: 0,
+        row: Vec::new(),
+        standing,
+        neighbours: 0.0,
+        outlook: Outlook::of_prior(&standing),
+        movers: Vec::new(),
+    }
+}
+
+fn row(expected: &Expected) -> Vec<f32> {
+    let mut row = Vec::new();
+    expected.extractor.vector(&Schema::telemetry(), &Surroundings::default(), &mut row);
+    row
+}
+
+#[test]
+fn samples_taken_in_one_by_one_come_to_the_same_as_all_at_once() {
+    let (mut history, mut step) = (History::default(), fresh());
+    for at in 0..300 {
+        past(at..at + 1, &mut history);
+        step.catch_up(&history);
+        step.catch_up(&history); // Looking twice changes nothing.
+    }
+    let mut whole = fresh();
+    whole.catch_up(&history);
+    assert_eq!(row(&step), row(&whole));
+    assert!(row(&whole).iter().any(|value| *value != 0.0));
+}
+
+#[test]
+fn a_clock_that_is_put_right_brings_no_sample_twice() {
+    let of = |jump: i64| {
+        let (mut history, mut expected) = (History::default(), fresh());
+        past(0..200, &mut history);
+        expected.catch_up(&history);
+        let end = (NOON + 15 * 204).saturating_add_signed(jump);
+        history.push(Missing::Counted(0), &sample(200), end);
+        expected.catch_up(&history);
+        row(&expected)
+    };
+    assert_eq!(of(0), of(3_600));
+    assert_eq!(of(0), of(-3_600));
+}
+
+#[test]
+fn after_a_long_absence_the_whole_past_is_replayed() {
+    let (mut history, mut late) = (History::default(), fresh());
+    past(0..10, &mut history);
+    late.catch_up(&history);
+    past(10..700, &mut history);
+    late.catch_up(&history);
+    let mut whole = fresh();
+    whole.catch_up(&history);
+    assert_eq!(row(&late), row(&whole));
+}
+
+#[test]
+fn memory_that_grows_is_seen_to_run_out() {
+    let mut history = History::default();
+    past(0..130, &mut history);
+    let (used, slope) = memory(&history).expect("it tells");
+    // 0.0005 a period, four periods a minute, but for the one in fifty that is missing.
+    assert!((used - 0.36).abs() < 0.01 && (slope - 0.002).abs() < 0.000_2, "{used}, {slope}");
+    let mut short = History::default();
+    past(0..100, &mut short);
+    assert_eq!(memory(&short), None, "less than half an hour");
+}
+
+#[test]
+fn without_a_model_the_past_alone_speaks() {
+    let (mut history, mut forecaster) = (History::default(), Forecaster::new(None));
+    assert_eq!(forecaster.look(&hub(), &history, 0.0, Duration::from_secs(600)), None);
+    past(0..20, &mut history);
+    let calm = forecaster.look(&hub(), &history, 0.0, Duration::from_secs(600)).expect("a forecast");
+    assert_eq!(
+        (calm.probability, calm.failure_type, calm.evidence),
+        (calm.base_rate, FailureType::Unknown, [None; 4])
+    );
+    assert!(calm.confidence < Share::saturating(300));
+    for hour in 0..20 {
+        let start = NOON - 36_000 + 1_800 * hour;
+        history.episodes_mut().fail((start, start + 30), Marks::default());
+    }
+    past(20..21, &mut history);
+    let expected = forecaster.look(&hub(), &history, 0.0, Duration::from_secs(86_400)).expect("a forecast");
+    assert!(expected.probability >= calm.probability && expected.horizon == Duration::from_secs(86_400));
+}
+
+#[test]
+fn what_is_no_probability_is_none() {
+    for (probability, expected) in [(f64::NAN, 0), (-1.0, 0), (0.1234, 123), (7.0, 1000)] {
+        assert_eq!(share(probability), Share::saturating(expected), "{probability}");
+    }
+}
