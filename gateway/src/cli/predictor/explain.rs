@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::cli::admin::{Admin, Where};
 use crate::cli::hubs::target;
-use crate::cli::lines::{plain, span};
+use crate::cli::lines::{count, plain, span};
 use crate::cli::{Failure, print_json};
 
 /// Flags of `predictor explain`.
@@ -68,8 +68,8 @@ fn write_text(out: &mut String, expected: &Value, risk: &Value, past: &Value) ->
     }
     let score = risk["riskScore"].as_f64().unwrap_or_default();
     writeln!(out, "  risk, next 24 h  {score:.1} of 100")?;
-    let failures = plain(&past["failures"]);
-    writeln!(out, "  past             {failures} failures in {} of watching", time(&past["watched"]))?;
+    let failures = count(&past["failures"], "failure");
+    writeln!(out, "  past             {failures} in {} of watching", time(&past["watched"]))?;
     list(out, "What moved the forecast", &expected["evidence"], "detail")?;
     list(out, "What its failures have in common", &past["patterns"], "detail")?;
     for action in expected["recommendedActions"].as_array().into_iter().flatten() {
