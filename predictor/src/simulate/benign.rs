@@ -11,6 +11,9 @@ use super::traits::Traits;
 /// Most of its capacity that a burst or a shift of demand takes a hub to on an ordinary day.
 const BUSY_MAX: f64 = 0.85;
 
+/// Most of all memory that a cache fills: a cache that made its hub page would be a leak.
+const FULL_MAX: f64 = 0.8;
+
 /// How long the nightly job takes, in ticks: ten minutes.
 const NIGHTLY_TICKS: u32 = 40;
 
@@ -48,11 +51,12 @@ impl Event {
     fn draw(sort: Sort, start: u32, traits: &Traits, dice: &mut Dice) -> Self {
         let busiest = traits.utilisation * (1.0 + traits.swing);
         let room = (BUSY_MAX / busiest).max(1.0);
+        let unused = (FULL_MAX - traits.memory - traits.garbage).max(0.0);
         let (ticks, size) = match sort {
             Sort::Burst => (dice.log_between(4.0, 40.0), dice.between(1.1, 1.8).min(room)),
             Sort::Loss => (dice.log_between(2.0, 20.0), dice.between(0.02, 0.1)),
             Sort::Deploy => (dice.between(1.0, 4.0), dice.between(0.02, 0.15)),
-            Sort::Warming => (dice.log_between(80.0, 700.0), dice.between(0.05, 0.2)),
+            Sort::Warming => (dice.log_between(80.0, 700.0), dice.between(0.05, 0.2).min(unused)),
             Sort::Shift => (f64::from(TICKS_PER_DAY), dice.between(0.75, 1.3).min(room)),
         };
         Self { sort, start, end: start + (ticks as u32).max(1), size }

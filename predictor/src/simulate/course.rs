@@ -181,3 +181,54 @@ fn repair(kind: Kind) -> f64 {
         Kind::NaturalOverload => 1.0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WELL: Condition = Condition { failing: 0.0, down: false, wait: 0.0, killed: false };
+
+    /// A surge that does, or does not, turn back; so slow that it is far from its worst in all that follows.
+    fn surge(turns: bool) -> (Course, Dice) {
+        let mut dice = Dice::new(1, 0);
+        let traits = Traits::draw(&mut dice, 1);
+        let mut course = Course::new(Kind::SurgeRamp, &traits, 0.4, &mut dice);
+        (course.turn, course.ramp) = (turns.then_some(0.9), 100_000.0);
+        (course, dice)
+    }
+
+    /// How many ticks until it is over, of 200 at most, if this is what the hub is like.
+    fn lasts(turns: bool, seen: Condition) -> Option<u32> {
+        let (mut course, mut dice) = surge(turns);
+        (0..200).find(|_| {
+            course.step(&seen, &mut dice);
+            course.is_over()
+        })
+    }
+
+    #[test]
+    fn a_near_miss_turns_back_when_the_hub_comes_close_and_others_go_on() {
+        let (failing, waiting) = (Condition { failing: 0.06, ..WELL }, Condition { wait: 0.2, ..WELL });
+        for close in [failing, waiting] {
+            assert_eq!(lasts(true, close), Some(5));
+            assert_eq!(lasts(false, close), None);
+        }
+        assert_eq!(lasts(true, WELL), None);
+    }
+
+    #[test]
+    fn a_failure_is_repaired_when_its_time_has_come() {
+        let down = Condition { failing: 1.0, down: true, ..WELL };
+        let repair = surge(false).0.repair;
+        assert_eq!(lasts(false, down), Some(repair + 6));
+    }
+
+    #[test]
+    fn a_killed_process_has_no_leak_left() {
+        let (mut course, mut dice) = surge(false);
+        course.kind = Kind::MemLeak;
+        let strain = course.step(&Condition { killed: true, ..WELL }, &mut dice);
+        assert!(course.is_over());
+        assert_eq!(strain, Strain::NONE);
+    }
+}
