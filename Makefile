@@ -13,7 +13,8 @@ export PATH := $(PATH):$(TOOLS)/python/cargo/bin
 
 .DEFAULT_GOAL := help
 SEEDS ?= 20000
-.PHONY: help run test sim lint advisories bench fuzz dist clean
+DAYS ?= 500
+.PHONY: help run test sim worth lint advisories bench fuzz dist clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -32,6 +33,10 @@ test: ## Run every test
 sim: ## Run the control plane through SEEDS stories of trouble in virtual time (20000)
 	@$(INSTALL) build
 	SIM_SEEDS=$(SEEDS) $(CARGO) test --package mcphub-tests --test sim -- --nocapture every_promise
+
+worth: ## Measure in DAYS days of virtual time what acting on forecasts is worth (500)
+	@$(INSTALL) build
+	WORTH_DAYS=$(DAYS) $(CARGO) test --release --package mcphub-tests --test worth -- --nocapture acting
 
 lint: ## Check format, lints, documentation, and the licences and sources of dependencies
 	@$(INSTALL) build lint

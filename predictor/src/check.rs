@@ -8,7 +8,7 @@ use std::time::Duration;
 use mcphub_health::Evidence;
 use mcphub_routing::{Hub, HubId, HubState, LocationName, MonoTime, Revision, RoutingTable};
 
-use crate::rails::{Tally, gone_hubs, in_service, is_change, is_draining, is_out_by_forecast};
+use crate::rails::{Tally, gone_hubs, in_service, is_change, is_draining, is_out_by_forecast, is_relieved};
 use crate::{ApplyError, Course, ForecastUse, Inputs, Leave, Outlook, Plan, Policy, Reason, Step};
 
 /// A plan that keeps to the guard rails, and the only kind that can be applied.
@@ -129,7 +129,7 @@ pub fn check(
             dwell(step, is_gone, inputs, policy, plan.at)?;
         }
     }
-    fleet(&plan, (table, &next), &gone, policy)?;
+    fleet(&plan, (table, &next), &gone, inputs, policy)?;
     Ok(CheckedPlan(plan))
 }
 
@@ -237,11 +237,12 @@ fn fleet(
     plan: &Plan,
     (table, next): (&RoutingTable, &Revision<'_>),
     gone: &BTreeSet<&HubId>,
+    inputs: &Inputs,
     policy: &Policy,
 ) -> Result<(), Flaw> {
     let mut tally = Tally::default();
     for hub in next.hubs() {
-        tally.add(hub.state, hub.location, gone.contains(hub.id), plan.memory.of(hub.id).relieved);
+        tally.add(hub.state, hub.location, gone.contains(hub.id), is_relieved(hub.id, &plan.memory, inputs));
     }
     forecasts(plan, &tally, policy)?;
     let freely = |step: &&Step| leaves(step) && !gone.contains(&step.hub);

@@ -5,10 +5,10 @@ use std::cmp::Reverse;
 use mcphub_health::Evidence;
 use mcphub_routing::{Algorithm, Hub, HubState, MonoTime, RoutingTable, Share};
 
-use crate::rails::{Tally, in_service, is_change, is_draining, is_out_by_forecast};
+use crate::rails::{Tally, in_service, is_change, is_draining, is_out_by_forecast, is_relieved};
 use crate::verdict::{Peers, Verdict};
 use crate::want::{Affairs, Rank, Want};
-use crate::{Band, Declined, HubMemory, Inputs, Memory, Objection, Plan, Policy, Reason, Step, Tuning};
+use crate::{Declined, HubMemory, Inputs, Memory, Objection, Plan, Policy, Reason, Step, Tuning};
 
 /// Health scores that differ by less than this are the same, in ‰: a new table for each per mille helps nobody.
 const HEALTH_STEP: u16 = 100;
@@ -31,9 +31,10 @@ pub fn decide(table: &RoutingTable, inputs: &Inputs, policy: &Policy, now: MonoT
         known.iter().map(|known| known.map_or_else(Verdict::unknown, judge)).collect();
     let mut plan = begin(table, inputs, &verdicts, policy, now);
     crate::expect::raise(&mut plan, table, &verdicts, inputs, policy);
-    let mut fleet = Fleet { verdicts: &verdicts, memory: &inputs.memory, tally: Tally::default(), policy };
+    let relieved: Vec<bool> = table.hubs().map(|hub| is_relieved(hub.id, &inputs.memory, inputs)).collect();
+    let mut fleet = Fleet { verdicts: &verdicts, relieved: &relieved, tally: Tally::default(), policy };
     for (hub, verdict) in table.hubs().zip(&verdicts) {
-        fleet.tally.add(hub.state, hub.location, is_gone(verdict), inputs.memory.of(hub.id).relieved);
+        fleet.tally.add(hub.state, hub.location, is_gone(verdict), relieved[hub.index.get()]);
     }
     let mut wants: Vec<(Hub<'_>, Want)> = Vec::new();
     for (hub, verdict) in table.hubs().zip(&verdicts) {
@@ -55,10 +56,6 @@ pub fn decide(table: &RoutingTable, inputs: &Inputs, policy: &Policy, now: MonoT
                 done[hub.index.get()] = true;
                 fleet.take(hub, &want);
                 remember(&mut plan.memory, &step, &want, now);
-                if let Reason::Forecast(_) = step.reason {
-                    let band = if in_service(want.to) { Band::Relieve } else { Band::Leave };
-                    plan.memory.alarms.acted(hub.id, band);
-                }
                 plan.steps.extend((step.from != step.to).then_some(step));
             }
         }
@@ -114,7 +111,7 @@ fn begin(
 /// The fleet as it would be after the steps taken so far.
 struct Fleet<'a> {
     verdicts: &'a [Verdict],
-    memory: &'a Memory,
+    relieved: &'a [bool],
     tally: Tally,
     policy: &'a Policy,
 }
@@ -182,7 +179,7 @@ impl Fleet<'_> {
 
     fn move_in(&self, tally: &mut Tally, hub: Hub<'_>, want: &Want) {
         let gone = is_gone(&self.verdicts[hub.index.get()]);
-        tally.remove(hub.state, hub.location, gone, self.memory.of(hub.id).relieved);
+        tally.remove(hub.state, hub.location, gone, self.relieved[hub.index.get()]);
         tally.add(want.to, hub.location, gone, want.relieves());
     }
 }

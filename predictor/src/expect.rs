@@ -59,7 +59,8 @@ fn sight(
     }
 }
 
-/// Names the precautions, going by what the fleet is after the plan's steps.
+/// Names the precautions and notes what is done about alarms, going by what the fleet is after the plan's steps: what
+/// one alarm began may go on under the next.
 pub(crate) fn take_care(
     plan: &mut Plan,
     table: &RoutingTable,
@@ -91,6 +92,9 @@ pub(crate) fn take_care(
         }
         let leaves = is_draining(state) && is_out_by_forecast(state);
         let relieved = memory.relieved && matches!(state, HubState::Serving { .. });
+        if relieved || is_out_by_forecast(state) {
+            plan.memory.alarms.acted(hub.id, if relieved { Band::Relieve } else { Band::Leave });
+        }
         if acts && backed.len() < BACKED_MAX && (leaves || relieved) {
             backed.push((hub, outlook));
         }

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mcphub_routing::{Cause, HubId, HubState, LocationName, MonoTime, RoutingTable};
+use mcphub_routing::{Cause, HubId, HubState, LocationName, MonoTime, RoutingTable, Share};
 
 use crate::verdict::gone;
-use crate::{Inputs, Policy};
+use crate::{Inputs, Memory, Policy, Wish};
 
 /// Does it take a share of new placements?
 pub(crate) fn in_service(state: HubState) -> bool {
@@ -37,6 +37,13 @@ pub(crate) fn is_change(from: HubState, to: HubState) -> bool {
         ) => false,
         _ => from != to,
     }
+}
+
+/// Has it less weight for a forecast, by this memory? One that the operator wants to take nothing is not counted: it
+/// may lose its share at any step, or keep it against the operator's word.
+pub(crate) fn is_relieved(hub: &HubId, memory: &Memory, inputs: &Inputs) -> bool {
+    let nothing = |wish: &Wish| wish.weight == Some(Share::NONE);
+    memory.of(hub).relieved && !inputs.wishes.get(hub).is_some_and(nothing)
 }
 
 /// The hubs that answer nothing.

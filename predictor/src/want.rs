@@ -1,12 +1,13 @@
 //! What would one hub's state be, if nobody else mattered?
 
+mod foretold;
+
 use mcphub_routing::{Cause, Hub, HubState, MonoTime, Share};
 
-use crate::rails::{in_service, is_relievable};
+use crate::rails::in_service;
 use crate::verdict::{Ill, Verdict};
 use crate::{
-    AlarmLedger, Band, DRAIN_MIN, Forecast, ForecastUse, HubMemory, Inputs, Leave, Objection, Plan, Policy,
-    Reason, Wish,
+    AlarmLedger, DRAIN_MIN, Forecast, HubMemory, Inputs, Leave, Objection, Plan, Policy, Reason, Wish,
 };
 
 /// In which order wants are heard: what adds to the fleet first, then what no guard rail may hold up.
@@ -67,13 +68,15 @@ impl<'a> Affairs<'a> {
         policy: &'a Policy,
         (plan, now): (&'a Plan, MonoTime),
     ) -> Self {
+        let mut memory = inputs.memory.of(hub.id);
+        memory.relieved &= matches!(hub.state, HubState::Serving { .. });
         Self {
             hub,
             verdict,
             forecast: inputs.forecasts.get(hub.id).copied(),
             pins: inputs.pins.get(hub.id).copied(),
             wish: inputs.wishes.get(hub.id).copied().unwrap_or_default(),
-            memory: inputs.memory.of(hub.id),
+            memory,
             policy,
             alarms: &plan.memory.alarms,
             panic: plan.panic,
@@ -185,67 +188,6 @@ impl<'a> Affairs<'a> {
             }
         };
         Some(self.want(Rank::Operator, to, Reason::Operator))
-    }
-
-    /// What the forecast asks for now.
-    fn band(&self) -> Option<(Forecast, Band)> {
-        let policy = &self.policy.forecast;
-        let forecast = self.forecast.filter(|_| policy.mode != ForecastUse::Off)?;
-        Some((forecast, policy.band(&forecast, self.verdict.confirms)))
-    }
-
-    /// What speaks against doing anything for a forecast.
-    fn forecast_objection(&self) -> Option<Objection> {
-        match (self.policy.forecast.mode, self.alarms.open(self.hub.id)) {
-            _ if self.panic => Some(Objection::Panic),
-            (ForecastUse::Off | ForecastUse::Advise, _) => Some(Objection::AdviseOnly),
-            (ForecastUse::Act, None) => Some(Objection::AlarmBudget),
-            (ForecastUse::Act, Some(_)) if !self.alarms.calls(self.hub.id) => Some(Objection::HeldOut),
-            (ForecastUse::Act, Some(_)) => None,
-        }
-    }
-
-    fn forecast_out(&self) -> Option<Want> {
-        let (forecast, _) = self.band().filter(|(_, band)| *band == Band::Leave)?;
-        if !in_service(self.hub.state) {
-            return None; // It takes nothing new anyhow.
-        }
-        let deadline = self.now.after(self.policy.drain_deadline.max(DRAIN_MIN));
-        let to = HubState::Draining { deadline, cause: Cause::Forecast };
-        let want = self.patient(Rank::Forecast, to, Reason::Forecast(forecast.outlook()));
-        // Nor does it leave just after its weight has changed, or it had never been seen at that weight.
-        let dwell = want.objection.or_else(|| self.dwell(self.memory.weighed));
-        Some(Want { objection: self.forecast_objection().or(dwell), ..want })
-    }
-
-    /// Less weight for a forecast, or all of it again.
-    fn relieve(&self) -> Option<Want> {
-        let HubState::Serving { .. } = self.hub.state else { return None };
-        let dwell = self.dwell(self.memory.weighed);
-        if self.memory.relieved {
-            let over = self.forecast_passed() && !self.panic;
-            let to = self.serving_as(self.memory.level, false);
-            // What adds to the fleet is heard first, as returns are.
-            let want = Want { relieved: false, ..self.want(Rank::Return, to, Reason::ForecastPassed) };
-            return over.then_some(Want { objection: dwell, ..want });
-        }
-        let (forecast, band) =
-            self.band().filter(|(_, band)| *band >= Band::Relieve && is_relievable(self.hub.state))?;
-        let objection = self.forecast_objection();
-        if band == Band::Leave && objection.is_some() {
-            return None; // Said once, of the drain.
-        }
-        let (to, reason) = (self.serving_as(self.memory.level, true), Reason::Forecast(forecast.outlook()));
-        let want = Want { relieved: true, ..self.want(Rank::Forecast, to, reason) };
-        Some(Want { objection: objection.or(dwell), ..want })
-    }
-
-    /// Is failure no longer expected, or nothing to be done about it any more?
-    fn forecast_passed(&self) -> bool {
-        let policy = &self.policy.forecast;
-        policy.mode != ForecastUse::Act
-            || !self.alarms.calls(self.hub.id)
-            || self.forecast.is_none_or(|forecast| policy.releases(&forecast, Band::Relieve))
     }
 
     /// The share that the operator grants, less what strain takes away; never rounded down to nothing.

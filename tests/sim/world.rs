@@ -310,11 +310,6 @@ fn meters(hubs: &[Hub]) -> Vec<(mcphub_routing::HubId, Rc<Meter>)> {
 }
 
 fn forecast(probability: u16) -> Forecast {
-    Forecast {
-        probability: Share::saturating(probability),
-        horizon: Duration::from_secs(600),
-        time_to_failure: None,
-        failure_type: FailureType::ResourceExhaustion,
-        confidence: Share::FULL,
-    }
+    let failure_type = FailureType::Overload;
+    Forecast { failure_type, ..Forecast::new(Share::saturating(probability), Duration::from_secs(600)) }
 }

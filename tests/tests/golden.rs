@@ -6,7 +6,8 @@
 //!
 //! ```text
 //! hub NAME LOCATION        a hub in full service
-//! set FIELD VALUE          floor, max_out, dwell, slow_start, drain (deadline), forecasts
+//! set FIELD VALUE          floor, max_out, dwell, slow_start, drain (deadline), forecasts, hold_out,
+//!                          out_share
 //! at SECONDS               lets the clock run until then, with a tick each second
 //! NAME ok | refuses | hangs | errors PER_CENT | slow MILLISECONDS | idle | busy | blocked | deaf
 //!                          what the hub does from now on; `blocked`: the gateway is cut off from it;

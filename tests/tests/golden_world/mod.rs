@@ -109,6 +109,8 @@ impl World {
             "slow_start" => policy.slow_start = seconds(),
             "drain" => policy.drain_deadline = seconds(),
             "forecasts" if value == "act" => policy.forecast.mode = ForecastUse::Act,
+            "hold_out" => policy.forecast.hold_out = percent(value),
+            "out_share" => policy.forecast.out_share = percent(value),
             _ => panic!("{place}: unknown"),
         }
     }
@@ -172,7 +174,9 @@ impl World {
         let gist = if nothing { String::new() } else { format!("{said:?} {:?}", plan.strangers) };
         let ramp =
             |step: &Step| step.reason == Reason::SlowStart && matches!(step.to, HubState::Recovering { .. });
-        let news = plan.panic != table.panic() || plan.steps.iter().any(|step| !ramp(step));
+        let news = !plan.alarms.is_empty()
+            || plan.panic != table.panic()
+            || plan.steps.iter().any(|step| !ramp(step));
         if news || gist != self.last {
             let _ = write!(self.told, "[{:>3} s] {report}", self.now);
         }
@@ -230,11 +234,6 @@ impl World {
 }
 
 fn forecast(probability: Share) -> Forecast {
-    Forecast {
-        probability,
-        horizon: Duration::from_secs(600),
-        time_to_failure: None,
-        failure_type: FailureType::ResourceExhaustion,
-        confidence: Share::FULL,
-    }
+    let failure_type = FailureType::Overload;
+    Forecast { failure_type, ..Forecast::new(probability, Duration::from_secs(600)) }
 }
