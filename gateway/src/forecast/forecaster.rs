@@ -157,8 +157,9 @@ impl Expected {
             Some(new) if new < known => {
                 let mut left = new;
                 let newest = history.samples().rev().take_while(|(_, slot)| {
-                    let take = left > 0;
-                    left -= usize::from(take && slot.sample.is_some());
+                    // A gap before the first new sample is new as well.
+                    let take = left > 0 || slot.sample.is_none();
+                    left -= usize::from(left > 0 && slot.sample.is_some());
                     take
                 });
                 let mut slots: Vec<Slot> = newest.map(|(_, slot)| slot).collect();

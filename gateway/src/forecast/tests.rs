@@ -55,7 +55,7 @@ impl Process {
                 let mut found = Evidence::none(now);
                 found.probes.last_end = Some(now);
                 if settings.id == hub("b") {
-                    (found.probes.fails, found.probes.unanswered) = (9, 9);
+                    (found.probes.fails, found.probes.unanswered) = (9, 3);
                     found.probes.last = Some(Outcome::ConnectError);
                 }
                 evidence.insert(settings.id.clone(), found);
@@ -169,7 +169,7 @@ fn without_a_file_a_past_outlives_its_hub() {
     assert_eq!((process.known("a"), process.known("b")), ((8, 0), (6, 2)));
 
     // Another address is another hub.
-    process.present = snapshot(directory.path(), &[("a", 9), ("b", 2)], None);
+    process.present = snapshot(directory.path(), &[("a", 3), ("b", 2)], None);
     process.telemetry.follow(&process.present, process.now());
     assert_eq!((process.known("a"), process.known("b")), ((0, 0), (6, 2)));
 }
