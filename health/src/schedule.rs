@@ -18,6 +18,8 @@ const SPREAD: Duration = Duration::from_millis(20);
 /// when we are cut off, goes out over 0.1 to 0.2 s.
 const PACE: Duration = Duration::from_millis(50);
 const PACE_ORDERS_MIN: usize = 16;
+/// A hub that is watched closely is probed so many times as often.
+const CLOSELY: u32 = 4;
 
 /// The schedule of probes, and what came of them. It sends nothing: it is asked what is [`due`](Self::due), and told
 /// what [`ended`](Self::ended). Ask at [`wake_at`](Self::wake_at), and before evidence is
@@ -25,7 +27,8 @@ const PACE_ORDERS_MIN: usize = 16;
 ///
 /// Each hub is probed at its interval, at a time of its own. When a probe fails or is silent for long, or a request
 /// failed ([`suspect`](Self::suspect)), a burst of probes follows at once, without waiting for each other; one burst for
-/// each doubt, and at most one in an interval. So within any interval at most `burst + 2` probes go to one hub.
+/// each doubt, and at most one in an interval. So within any interval at most `burst + 2` probes go to one hub, or
+/// `burst + 6` where it is [watched closely](Self::watch).
 #[derive(Debug)]
 pub struct Schedule {
     seed: u64,
@@ -51,6 +54,8 @@ struct Entry {
     burst_after: MonoTime,
     /// When a request failed, if no probe sent since has passed.
     suspected: Option<MonoTime>,
+    /// Is it expected to fail, and probed more often?
+    closely: bool,
     /// What the lots are drawn from.
     lots: u64,
 }
@@ -99,6 +104,7 @@ impl Schedule {
             burst_spent: false,
             burst_after: now,
             suspected: None,
+            closely: false,
             lots: name,
         };
         entry.next = now.after(part(spread, entry.lot()));
@@ -137,6 +143,13 @@ impl Schedule {
         if let Some(entry) = self.hubs.get_mut(hub) {
             entry.suspected.get_or_insert(now);
         }
+    }
+
+    /// Probes this hub four times as often from now on, since it may fail soon; or as often as others again.
+    pub fn watch(&mut self, hub: &HubId, closely: bool, now: MonoTime) {
+        let Some(entry) = self.hubs.get_mut(hub).filter(|entry| entry.closely != closely) else { return };
+        entry.closely = closely;
+        entry.next = entry.next.min(now.after(entry.interval()));
     }
 
     /// Takes the report of a probe. One that was not ordered, or is reported twice, is passed over.
@@ -222,8 +235,8 @@ impl Entry {
     /// A probe goes out now: it serves as the regular one and as one of the burst, if both are due.
     fn advance(&mut self, now: MonoTime) {
         if self.next <= now {
-            let early = part(self.settings.interval / 10, self.lot());
-            self.next = now.after(self.settings.interval - early);
+            let early = part(self.interval() / 10, self.lot());
+            self.next = now.after(self.interval() - early);
         }
         let Some(burst) = self.burst.as_mut().filter(|burst| burst.next <= now) else { return };
         burst.next = now.after(self.settings.burst_gap);
@@ -233,6 +246,12 @@ impl Entry {
             self.burst = None;
             self.suspected = None;
         }
+    }
+
+    /// Between two regular probes; never shorter than [`GRAIN`].
+    fn interval(&self) -> Duration {
+        let interval = self.settings.interval;
+        if self.closely { (interval / CLOSELY).max(GRAIN) } else { interval }
     }
 
     fn wake_at(&self, now: MonoTime) -> MonoTime {

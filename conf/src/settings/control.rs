@@ -103,6 +103,25 @@ pub struct PredictorSettings {
     pub mode: PredictorMode,
     /// How far ahead failure is forecast.
     pub horizon: Duration,
+    /// How likely a failure must be before anything is done about it.
+    pub cost: CostSettings,
+    /// Forecasts with less confidence are not acted on.
+    pub confidence: Share,
+    /// Largest share of the hubs out for forecasts at once.
+    pub max_out: Share,
+    /// Time in which a hub may raise one alarm that does not prove right; zero for no budget.
+    pub alarm_every: Duration,
+    /// The share of the alarms about which nothing is done.
+    pub hold_out: Share,
+}
+
+/// `[predictor.cost]`: what it pays to do, by the ratio of two costs in any unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CostSettings {
+    /// To move what a hub serves elsewhere, in vain.
+    pub swap: u32,
+    /// That a hub fails with what it serves.
+    pub failure: u32,
 }
 
 /// What forecasts may do.
@@ -112,7 +131,7 @@ pub enum PredictorMode {
     Off,
     /// Forecasts are shown and change nothing.
     Advise,
-    /// Forecasts may drain a hub.
+    /// Forecasts may relieve or drain a hub.
     Act,
 }
 

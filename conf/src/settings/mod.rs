@@ -14,7 +14,7 @@ mod secret;
 mod upstream;
 
 pub use control::{
-    Canary, FailoverSettings, HealthSettings, MetricsSettings, NatsSettings, PredictorMode,
+    Canary, CostSettings, FailoverSettings, HealthSettings, MetricsSettings, NatsSettings, PredictorMode,
     PredictorSettings, Probe, SessionSettings, StateSettings,
 };
 pub use gateway::{AdminSettings, GatewaySettings, LogFormat, LogLevel, LogSettings, ShutdownSettings};

@@ -101,8 +101,23 @@ impl Control {
         if let Some(unseen) = unseen {
             self.fleet.inputs.evidence = unseen;
         }
+        self.take_care(&plan, now);
         self.plans.note(&plan, &present.table, made);
         (plan, made)
+    }
+
+    /// What a plan asks for besides changing the table, and what it says of alarms.
+    fn take_care(&mut self, plan: &Plan, now: MonoTime) {
+        let settings = Arc::clone(&self.publisher.current().settings);
+        for upstream in self.fleet.take_care(plan, now).into_values() {
+            let settings = Arc::clone(&settings);
+            if let Some(warming) = upstream.warm(&settings.upstream) {
+                tokio::spawn(warming);
+            }
+        }
+        for event in &plan.alarms {
+            tracing::warn!(hub = %event.hub, "{event}");
+        }
     }
 
     /// Holds a plan against the guard rails and swaps the table. A plan that does not hold is our own mistake: the

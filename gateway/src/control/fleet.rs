@@ -9,7 +9,7 @@ use crate::snapshot::Snapshot;
 use crate::store::{Store, WishRecord};
 use crate::upstream::Upstream;
 use mcphub_health::{Evidence, Outcome, ProbeOrder, Schedule};
-use mcphub_predictor::{Inputs, Leave, Memory, Plan, Policy, Wish};
+use mcphub_predictor::{Inputs, Leave, Measure, Memory, Plan, Policy, Precaution, Wish};
 use mcphub_routing::{Era, EraSet, Hub, HubId, MonoTime, RoutingTable};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -58,7 +58,7 @@ impl Fleet {
     pub(super) fn new(seed: u64, store: &Store, sessions: &Arc<Sessions>, now: MonoTime) -> Self {
         Self {
             schedule: Schedule::new(seed),
-            inputs: Inputs::default(),
+            inputs: Inputs { seed, ..Inputs::default() },
             policy: Policy::default(),
             journal: Journal::new(store.clone()),
             watched: BTreeMap::new(),
@@ -250,6 +250,22 @@ impl Fleet {
     /// Remembers what a plan remembers: it is published, or changes nothing.
     pub(super) fn remember(&mut self, memory: Memory) {
         self.inputs.memory = memory;
+    }
+
+    /// Does what a plan asks for besides changing the table, each time anew: hubs that may fail are probed more often.
+    /// Gives back the hubs that connections are to be opened to, since they would take over.
+    pub(super) fn take_care(&mut self, plan: &Plan, now: MonoTime) -> BTreeMap<HubId, Arc<Upstream>> {
+        for hub in self.watched.keys() {
+            self.schedule.watch(hub, plan.memory.of(hub).watched, now);
+        }
+        let ready = |precaution: &Precaution| match precaution.measure {
+            Measure::KeepReady { .. } => {
+                let watched = self.watched.get(&precaution.hub)?;
+                Some((precaution.hub.clone(), Arc::clone(&watched.upstream)))
+            }
+            Measure::ProbeMore => None,
+        };
+        plan.precautions.iter().filter_map(ready).collect()
     }
 
     /// Follows a plan that was published.

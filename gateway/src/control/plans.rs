@@ -28,7 +28,7 @@ impl Plans {
             let step = &declined.step;
             (step.hub.clone(), step.to.as_str(), discriminant(&declined.objection))
         };
-        let news = !plan.steps.is_empty() || plan.panic != table.panic();
+        let news = !plan.steps.is_empty() || !plan.alarms.is_empty() || plan.panic != table.panic();
         if !news && plan.declined.iter().map(refused).eq(self.declined.iter().cloned()) {
             return;
         }

@@ -7,9 +7,9 @@ use mcphub_routing::Share;
 
 /// The thresholds and rails of the control loop.
 pub(super) fn of(settings: &Settings) -> Policy {
-    let (health, failover) = (&settings.health, &settings.failover);
+    let (health, failover, predictor) = (&settings.health, &settings.failover, &settings.predictor);
     let standard = Policy::default();
-    let mode = match settings.predictor.mode {
+    let mode = match predictor.mode {
         PredictorMode::Off => ForecastUse::Off,
         PredictorMode::Advise => ForecastUse::Advise,
         PredictorMode::Act => ForecastUse::Act,
@@ -34,7 +34,16 @@ pub(super) fn of(settings: &Settings) -> Policy {
         panic_leave: failover.panic_threshold,
         // Evidence lives through fifteen rounds of probes, as it does with the standard interval.
         probes_stale: standard.probes_stale.max(health.interval * 15),
-        forecast: ForecastPolicy { mode, ..standard.forecast },
+        forecast: ForecastPolicy {
+            mode,
+            cost_swap: predictor.cost.swap,
+            cost_failure: predictor.cost.failure,
+            confidence: predictor.confidence,
+            out_share: predictor.max_out,
+            alarm_every: predictor.alarm_every,
+            hold_out: predictor.hold_out,
+            ..standard.forecast
+        },
         ..standard
     }
 }
@@ -94,11 +103,13 @@ mod tests {
         let policy = of(&settings(
             "[health]\ninterval = \"10s\"\nfailover_threshold = 7\nrecovery_threshold = 4\n\
              [failover]\nmin_serving_hubs = 1\nmax_out = \"20%\"\ndrain_deadline = \"5s\"\nslow_start = \"0s\"\n\
-             [predictor]\nmode = \"act\"\n",
+             [predictor]\nmode = \"act\"\nalarm_every = \"1d\"\ncost = { swap = 1, failure = 3 }\n",
         ));
         assert_eq!((policy.fall, policy.rise, policy.min_serving_hubs), (7, 4, 1));
         assert_eq!((policy.max_out.per_mille(), policy.drain_deadline.as_secs()), (200, 5));
         assert_eq!((policy.slow_start.is_zero(), policy.forecast.mode), (true, ForecastUse::Act));
+        let forecast = &policy.forecast;
+        assert_eq!((forecast.relieve_at().per_mille(), forecast.alarm_every.as_secs()), (250, 86_400));
         assert_eq!(policy.probes_stale.as_secs(), 150, "fifteen rounds");
         assert_eq!(of(&settings("")), Policy::default(), "what is not written is what is documented");
     }

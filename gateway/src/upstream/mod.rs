@@ -13,6 +13,7 @@ mod life;
 mod listeners;
 mod pool;
 mod reach;
+mod warm;
 
 pub use answer::{Answer, Hangup};
 pub use impact::Impact;
@@ -53,6 +54,7 @@ pub struct Upstream {
     ca_file: Option<PathBuf>,
     reach: Arc<Reach>,
     pool: Pool,
+    warmth: warm::Warmth,
     in_flight: AtomicU32,
 }
 
@@ -74,6 +76,7 @@ impl Upstream {
             ca_file: hub.ca_file.clone(),
             reach: Arc::new(Reach::new(&hub.url, hub.ca_file.as_deref())?),
             pool: Pool::default(),
+            warmth: warm::Warmth::default(),
             in_flight: AtomicU32::new(0),
         })
     }

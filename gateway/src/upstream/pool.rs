@@ -40,6 +40,10 @@ impl Pool {
         drop(surplus);
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     pub(super) fn reap(&self, now: Instant, patience: Duration) {
         let mut old = Vec::new();
         let mut idle = self.lock();

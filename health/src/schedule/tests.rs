@@ -228,3 +228,20 @@ proptest! {
         prop_assert!(world.rate_max() <= 5, "{}", world.rate_max());
     }
 }
+
+#[test]
+fn a_hub_that_is_watched_closely_is_probed_four_times_as_often() {
+    let mut world = World::new(2, 1);
+    let probes = |world: &mut World, until| {
+        world.sent.clear();
+        world.run(until, |_| Does::Answer(5), |_| false);
+        [id(0), id(1)].map(|hub| world.sent.iter().filter(|(_, sent)| *sent == hub).count())
+    };
+    probes(&mut world, 10_000);
+    world.schedule.watch(&id(0), true, at(10_000));
+    let [closely, otherwise] = probes(&mut world, 110_000);
+    assert!((200..225).contains(&closely) && (50..57).contains(&otherwise), "{closely} {otherwise}");
+    world.schedule.watch(&id(0), false, at(110_000));
+    let [again, _] = probes(&mut world, 210_000);
+    assert!((50..57).contains(&again), "{again}");
+}

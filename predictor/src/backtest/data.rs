@@ -63,9 +63,18 @@ impl Entity {
         self.values.chunks_exact(self.width)
     }
 
-    /// All rows as samples of a hub; `None` where the columns are not those of [`Signal`].
+    /// All rows as samples of a hub; `None` where the columns are not those of [`Signal`]. Files have the processors' and
+    /// memory's share in per cent.
     pub fn samples(&self) -> Option<impl ExactSizeIterator<Item = Sample>> {
-        let sample = |row: &[f32]| Sample::new(row.try_into().expect("as wide as a sample"));
+        let sample = |row: &[f32]| {
+            let mut sample = Sample::new(row.try_into().expect("as wide as a sample"));
+            for signal in [Signal::Cpu, Signal::Memory] {
+                if let Some(per_cent) = sample.get(signal) {
+                    sample.set(signal, per_cent / 100.0);
+                }
+            }
+            sample
+        };
         (self.width == Signal::ALL.len()).then(|| self.rows().map(sample))
     }
 }
