@@ -26,6 +26,7 @@ mod hub;
 pub mod hubs;
 mod lines;
 pub mod orders;
+pub mod predictor;
 pub mod route;
 pub mod schema;
 pub mod sessions;
@@ -72,6 +73,9 @@ pub enum Verb {
     Report(hubs::ReportArgs),
     /// Have a running gateway read its configuration again.
     Reload(admin::ReloadArgs),
+    /// Teach and test forecasts of failure, without a running gateway.
+    #[command(subcommand)]
+    Predictor(predictor::Predictor),
     /// Print the JSON Schema of the configuration, for editors.
     ConfigSchema,
     /// Print the completions of a shell.
@@ -208,6 +212,7 @@ fn dispatch(verb: Verb, handlers: &dyn Handlers, out: &mut dyn Write) -> Result<
         Verb::Failovers(args) => hubs::failovers(&args, out),
         Verb::Report(args) => hubs::report(&args, out),
         Verb::Reload(args) => admin::reload(&args, out),
+        Verb::Predictor(verb) => predictor::run(&verb, out),
         Verb::ConfigSchema => schema::run(out),
         Verb::Completions(args) => completions::run(&args, &mut Cli::command(), out),
         Verb::Man => completions::man(Cli::command(), out),

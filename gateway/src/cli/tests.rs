@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::*;
 
 mod operators;
+mod simulate;
 
 /// A gateway that never runs, with two hubs, and clients from two places.
 struct Stand;
@@ -214,6 +215,7 @@ fn completions_and_the_manual_know_every_verb() {
         "failovers",
         "report",
         "reload",
+        "predictor",
         "config-schema",
         "completions",
     ];
