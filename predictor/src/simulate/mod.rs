@@ -51,7 +51,7 @@ const TICK_SECONDS: f64 = PERIOD.as_secs() as f64;
 /// Most hubs in a fleet: more than any gateway leads to.
 pub const HUBS_MAX: u32 = 10_000;
 
-/// Most days in a series: a quarter of a year is 27 MB a hub.
+/// Most days in a series: a quarter of a year is 28 MB a hub.
 pub const DAYS_MAX: u32 = 92;
 
 /// Most faults for each hub and day. With more than 6 there is no calm between them, and nothing normal to learn.
