@@ -41,7 +41,8 @@ pub fn decide(table: &RoutingTable, inputs: &Inputs, policy: &Policy, now: MonoT
         let affairs = Affairs::gather(hub, verdict, inputs, policy, (&plan, now));
         wants.extend(affairs.wants().into_iter().map(|want| (hub, want)));
     }
-    wants.sort_by_key(|(hub, want)| (want.rank, Reverse(severity(want.reason)), hub.id));
+    // Who returns of right may make the last resort needless.
+    wants.sort_by_key(|(hub, want)| (want.rank, want.last_resort, Reverse(severity(want.reason)), hub.id));
     let mut done = vec![false; verdicts.len()];
     for (hub, want) in wants {
         if done[hub.index.get()] || want.last_resort && fleet.tally.able > 0 {

@@ -85,7 +85,9 @@ fn the_bytes_of_version_1_stay_readable() {
     let bytes = history.to_bytes(0x0102);
     let mut expected = b"MCHT\x01".to_vec();
     expected.extend([2, 1, 0, 0, 0, 0, 0, 0, 0x58, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-    expected.extend([0, 0, 1, 0, 1, 0, 0x49, 2, 0, 0, 0, 0, 0, 0, 0x58, 2, 0, 0, 0, 0, 0, 0, 2, 1]);
+    // One period was sampled.
+    expected.extend([1, 0, 0, 0, 0, 0, 0, 0]);
+    expected.extend([0, 0, 1, 0, 1, 0, 0x49, 2, 0, 0, 0, 0, 0, 0, 0x58, 2, 0, 0, 0, 0, 0, 0, 2, 2]);
     // 1.0 has code 14 · 2,048.
     expected.extend([PLAIN, 0x00, 0x70]);
     expected.extend([UNKNOWN; SIGNALS - 1]);
@@ -103,9 +105,9 @@ fn foreign_and_later_bytes_are_told_apart() {
     assert_eq!(with(0, b'x'), Err(WireError::Foreign));
     assert_eq!(with(4, 2), Err(WireError::Version(2)));
     assert_eq!(with(4, 0), Err(WireError::Part("version")));
-    assert_eq!(with(30, 0xFF), Err(WireError::Part("number of samples")));
-    assert_eq!(with(34, 0xFF), Err(WireError::Part("number of episodes")));
-    assert_eq!(with(33, 0xFF), Err(WireError::Part("episode")));
+    assert_eq!(with(38, 0xFF), Err(WireError::Part("number of samples")));
+    assert_eq!(with(42, 0xFF), Err(WireError::Part("number of episodes")));
+    assert_eq!(with(41, 0xFF), Err(WireError::Part("episode")));
     assert_eq!(with(HEAD, 9), Err(WireError::Part("probe_ms")));
     assert_eq!(History::from_bytes(&[]), Err(WireError::CheckSum));
     assert_eq!(History::from_bytes(&vec![b'M'; BYTES_MAX + 1]), Err(WireError::Foreign));
