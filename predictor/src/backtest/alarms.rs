@@ -302,7 +302,7 @@ mod tests {
     fn what_cannot_be_judged_is_refused() {
         let down = timeline("..#...");
         let refused = |rows: &[usize], scores: &[f64]| {
-            Scored::new(&down, 0..5, rows.to_vec(), scores.to_vec()).err().expect("refused")
+            Scored::new(&down, 0..5, rows.to_vec(), scores.to_vec()).expect_err("refused")
         };
         assert_eq!(refused(&[0, 1], &[0.0]), Unusable::Lengths { scores: 1, rows: 2 });
         assert_eq!(refused(&[0, 1], &[0.0, f64::NAN]), Unusable::NotFinite { at: 1 });

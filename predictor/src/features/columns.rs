@@ -169,7 +169,11 @@ mod tests {
 
     /// Three columns: one that wavers, one that stands still, one with a blip now and then.
     fn usual(at: usize) -> [f32; 3] {
-        [0.5 + 0.01 * ((at * 7_919 % 101) as f32 / 50.0 - 1.0), 0.2, f32::from(u8::from(at % 97 == 0))]
+        [
+            0.5 + 0.01 * ((at * 7_919 % 101) as f32 / 50.0 - 1.0),
+            0.2,
+            f32::from(u8::from(at.is_multiple_of(97))),
+        ]
     }
 
     fn fed(minutes: usize) -> Columns {

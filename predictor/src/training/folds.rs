@@ -81,7 +81,7 @@ mod tests {
         let of = |entity: usize| {
             let mut examples = Examples::new(2).unwrap();
             for at in 0..200_usize {
-                let came = (at * 7_919 / 3 + entity) % 2 == 0;
+                let came = (at * 7_919 / 3 + entity).is_multiple_of(2);
                 let dice = (at * 31 % 17) as f32;
                 examples
                     .push(&[(1_000 * entity * entity) as f32 + f32::from(u8::from(came)), dice], came)

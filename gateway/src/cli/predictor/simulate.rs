@@ -94,7 +94,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
         tally.near_misses += hub.faults.iter().filter(|fault| fault.outcome == Outcome::NearMiss).count();
         tally.failures += hub.failures.len();
     }
-    let split = format!("{:#}\n", split(simulator.settings(), hubs));
+    let split = format!("{:#}\n", split(simulator.settings(), &hubs));
     write(&args.out.join("split.json"), split.as_bytes())?;
     let Tally { faults, near_misses, failures } = tally;
     let (count, days, folder) = (args.hubs, args.days, args.out.display());
@@ -206,7 +206,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// The whole description; counts are in samples.
-fn split(settings: &Settings, hubs: serde_json::Map<String, Value>) -> Value {
+fn split(settings: &Settings, hubs: &serde_json::Map<String, Value>) -> Value {
     let horizon = HORIZON_MINUTES * 60 / PERIOD.as_secs();
     let abrupt: Vec<_> = Kind::FAULTS.into_iter().filter(|kind| kind.is_abrupt()).map(Kind::as_str).collect();
     json!({

@@ -31,7 +31,10 @@ fn files() -> BTreeMap<&'static str, String> {
 fn read(split: &str, files: &BTreeMap<&'static str, String>) -> Result<Dataset, DataError> {
     let protocol = if split.contains("P1") { Protocol::Smd } else { Protocol::Hubsim };
     let open = |name: &str| {
-        files.get(name).map(|text| text.as_bytes()).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+        files
+            .get(name)
+            .map(std::string::String::as_bytes)
+            .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     };
     Dataset::read(&Split::parse(protocol, split.as_bytes())?, open)
 }
