@@ -62,13 +62,17 @@ impl Row {
     }
 
     /// The mean of each signal over the rows in which it is known.
-    pub(super) fn mean<'r>(rows: impl Iterator<Item = &'r Self> + Clone) -> Self {
-        Self(std::array::from_fn(|signal| {
-            let known = rows.clone().map(|row| row.0[signal]).filter(|&code| code != Code::UNKNOWN);
-            let (count, sum) = known.fold((0.0, 0.0), |(n, sum), code| (n + 1.0, sum + code.value()));
-            // Of none it is 0 / 0, which is unknown.
-            Code::of(sum / count)
-        }))
+    pub(super) fn mean<'r>(rows: impl Iterator<Item = &'r Self>) -> Self {
+        let mut sums = [(0.0f32, 0.0f32); SIGNALS];
+        for row in rows {
+            for ((count, sum), code) in sums.iter_mut().zip(row.0).filter(|(_, code)| *code != Code::UNKNOWN)
+            {
+                *count += 1.0;
+                *sum += code.value();
+            }
+        }
+        // Of none it is 0 / 0, which is unknown.
+        Self(sums.map(|(count, sum)| Code::of(sum / count)))
     }
 }
 

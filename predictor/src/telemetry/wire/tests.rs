@@ -61,7 +61,8 @@ fn a_past_comes_back_as_it_was() {
 fn bytes_are_bounded_even_if_nothing_is_alike() {
     let mut history = History::default();
     for n in 0..6_000u64 {
-        let values = std::array::from_fn(|signal| if (n / 4 + signal as u64) % 2 == 0 { 1e-3 } else { 2e5 });
+        let values =
+            std::array::from_fn(|signal| if (n / 4 + signal as u64).is_multiple_of(2) { 1e-3 } else { 2e5 });
         history.push(Missing::Counted(0), &Sample::new(values), 15 * n);
     }
     (0..600).for_each(|n| history.episodes_mut().fail((n * 1_000, n * 1_000 + 15), Marks::default()));
