@@ -203,8 +203,8 @@ impl Life<'_> {
         let all: f64 = self.sessions.iter().sum();
         let shares: f64 = standings.iter().map(|standing| standing.share).sum();
         if shares > 0.0 {
-            for hub in 0..HUBS {
-                self.sessions[hub] += turnover * (all * standings[hub].share / shares - self.sessions[hub]);
+            for (sessions, standing) in self.sessions.iter_mut().zip(standings) {
+                *sessions += turnover * (all * standing.share / shares - *sessions);
             }
         }
     }
