@@ -14,7 +14,7 @@ export PATH := $(PATH):$(TOOLS)/python/cargo/bin
 .DEFAULT_GOAL := help
 SEEDS ?= 20000
 DAYS ?= 500
-.PHONY: help run test sim worth lint advisories bench fuzz dist clean
+.PHONY: help run test sim worth lint advisories bench fuzz model dist clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -57,6 +57,10 @@ bench: ## Measure the gateway beside nginx and HAProxy, and its control plane by
 fuzz: ## Fuzz everything that strangers send, 60 seconds a target
 	@$(INSTALL) build
 	fuzz/run.sh 60
+
+model: ## Teach the model that ships with the gateway, on simulated hubs
+	@$(INSTALL) build
+	$(CARGO) run --release --package mcphub-predictor --example teach -- predictor/teacher/hubs.model $$(date +%s)
 
 dist: ## Build the tarball that operators install
 	@$(INSTALL) build

@@ -44,6 +44,7 @@ use handle::{ASKED_MAX, Asked};
 use lifecycle::{Lifecycle, Phase, reached};
 use mcphub_conf::Loaded;
 use mcphub_conf::settings::PredictorMode;
+use mcphub_predictor::model::file::Model;
 use mcphub_routing::{MonoTime, Publisher};
 use plans::Plans;
 use reload::Reloads;
@@ -65,6 +66,17 @@ const NUDGED: Duration = Duration::from_millis(20);
 const SWEEP_BUDGET: Duration = Duration::from_millis(2);
 /// Findings that may wait for their turn. Those who bring more wait.
 const FOUND_MAX: usize = 1024;
+
+/// The model that ships. Without it, past failures alone would speak; a test sees to it that it can be read.
+fn teacher() -> Option<Arc<Model>> {
+    match mcphub_predictor::model::teacher() {
+        Ok(model) => Some(Arc::new(model)),
+        Err(error) => {
+            tracing::error!(%error, "the model that ships cannot be read; forecasts go by past failures alone");
+            None
+        }
+    }
+}
 
 /// What is known of the configuration.
 #[derive(Debug, Clone, Default)]
@@ -162,7 +174,7 @@ impl Control {
             reloads: Reloads::default(),
             fleet,
             telemetry: Telemetry::new(store),
-            forecaster: Forecaster::new(None),
+            forecaster: Forecaster::new(teacher()),
             plans: Plans::default(),
             found: mpsc::channel(FOUND_MAX),
             looked: (now, false),

@@ -6,7 +6,7 @@ use csv::StringRecord;
 
 use super::split::SAMPLES_MAX;
 use super::{DataError, Episode, Failure, FileError, Label, Listed, Protocol, Settings, Split, Timeline};
-use crate::telemetry::{Sample, Signal};
+use crate::telemetry::{SIGNALS, Sample, Signal};
 
 /// How much of a file is read, in bytes: the most samples there may be, at 1 KiB each. What breaks off there is refused
 /// as a torn row.
@@ -21,6 +21,8 @@ pub struct Dataset {
     pub settings: Settings,
     /// What each row of an entity holds, in this order: for [`Protocol::Hubsim`] every [`Signal`].
     pub columns: Vec<String>,
+    /// Whether the entities were simulated, as far as the folder tells.
+    pub simulated: bool,
     /// The entities, by name.
     pub entities: Vec<Entity>,
 }
@@ -63,17 +65,15 @@ impl Entity {
         self.values.chunks_exact(self.width)
     }
 
-    /// All rows as samples of a hub; `None` where the columns are not those of [`Signal`]. Files have the processors' and
-    /// memory's share in per cent.
+    /// All rows as samples of a hub; `None` where the columns are not those of [`Signal`]. In files the use of processor
+    /// and memory is in per cent, in samples it is a part of the whole.
     pub fn samples(&self) -> Option<impl ExactSizeIterator<Item = Sample>> {
         let sample = |row: &[f32]| {
-            let mut sample = Sample::new(row.try_into().expect("as wide as a sample"));
+            let mut values: [f32; SIGNALS] = row.try_into().expect("as wide as a sample");
             for signal in [Signal::Cpu, Signal::Memory] {
-                if let Some(per_cent) = sample.get(signal) {
-                    sample.set(signal, per_cent / 100.0);
-                }
+                values[signal as usize] /= 100.0;
             }
-            sample
+            Sample::new(values)
         };
         (self.width == Signal::ALL.len()).then(|| self.rows().map(sample))
     }
@@ -102,7 +102,8 @@ impl Dataset {
             let entity = entity(split, listed, columns.len(), table);
             entities.push(entity.map_err(|source| DataError::File { file: file(), source })?);
         }
-        Ok(Self { protocol: split.protocol, settings: split.settings, columns, entities })
+        let Split { protocol, settings, simulated, .. } = *split;
+        Ok(Self { protocol, settings, columns, simulated, entities })
     }
 }
 

@@ -41,7 +41,7 @@ pub use metrics::{BINS, Bin, Predictions};
 pub use pages::{Weight, as_pages};
 pub use run::{BacktestError, FOLDS, HorizonReport, Report, ScorerReport, TestedOn, run};
 pub use scorer::{Fitted, Scorer, Span, Unfit};
-pub use scorers::{Fleet, Rowing, Rule, Yielding};
+pub use scorers::{Fleet, Rowing, Rule, Taught, Yielding};
 pub use split::{Failure, Listed, Protocol, Settings, Split};
 pub use standard::{FOREST_FOR_HUBS, FOREST_FOR_MACHINES, judge};
 pub use text::as_text;

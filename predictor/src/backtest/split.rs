@@ -125,6 +125,8 @@ pub struct Split {
     pub settings: Settings,
     /// The columns that every file has, apart from the label.
     pub columns: Vec<String>,
+    /// Whether it tells how it was simulated: then the entities have never been there.
+    pub simulated: bool,
     /// The entities, by name.
     pub entities: Vec<Listed>,
 }
@@ -166,7 +168,8 @@ impl Split {
             0 => Err(DataError::NoEntities),
             1..=ENTITIES_MAX => {
                 let entities = entities.into_values().collect();
-                Ok(Self { protocol, settings, columns: raw.columns, entities })
+                let (columns, simulated) = (raw.columns, raw.simulation.is_some());
+                Ok(Self { protocol, settings, columns, simulated, entities })
             }
             found => Err(DataError::TooMany { what: "entities", found, most: ENTITIES_MAX }),
         }
@@ -188,6 +191,7 @@ struct RawSplit {
     dev_train_frac: Option<f64>,
     cut: Option<usize>,
     columns: Vec<String>,
+    simulation: Option<serde_json::Value>,
     #[serde(flatten)]
     groups: BTreeMap<String, serde_json::Value>,
 }

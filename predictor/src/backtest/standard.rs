@@ -2,8 +2,8 @@
 
 use super::scorers::{Fleet, Rule, Yielding};
 use super::{BacktestError, Dataset, Protocol, Report, Scorer, Weight, run};
-use crate::model::{ForestSettings, LogisticSettings};
-use crate::training::{Learnt, Recipe};
+use crate::model::{Estimator, ForestSettings, LogisticSettings};
+use crate::training::Recipe;
 
 /// The champion for hubs. Chosen on the training parts of simulated hubs, by models that had not seen the hub; among
 /// neighbours (40 to 100 trees, 8 to 14 deep, leaves of 5 to 30) nothing differs by more than chance.
@@ -54,7 +54,7 @@ fn weights(forest: &Fleet, train: &Dataset, test: Option<&Dataset>) -> Result<Ve
     let learnt = forest
         .learn(&spans, horizon)
         .map_err(|source| BacktestError::Scorer { scorer: forest.name().to_owned(), source })?;
-    let Learnt::Forest(learnt) = learnt else { return Ok(Vec::new()) };
+    let Estimator::Forest(learnt) = learnt else { return Ok(Vec::new()) };
     let importance = learnt.importance().iter().map(|weight| f64::from(*weight));
     let mut weights: Vec<Weight> = forest.feature_names().into_iter().zip(importance).collect();
     weights.sort_by(|(_, a), (_, b)| b.total_cmp(a));

@@ -15,6 +15,7 @@ mod node;
 pub mod prior;
 pub mod profile;
 mod rows;
+mod teacher;
 
 pub use estimator::Estimator;
 pub use forest::{DEPTH_MAX, FitError, Forest, ForestSettings};
@@ -22,3 +23,4 @@ pub use kind::{Kind, KindClassifier, KindSettings, Kinds, NAMED_AT};
 pub use logistic::{Logistic, LogisticSettings, Term};
 pub use node::{Node, NodesError};
 pub use rows::{CELLS_MAX, Rows, RowsError};
+pub use teacher::teacher;

@@ -22,6 +22,13 @@ impl Examples {
         Ok(())
     }
 
+    /// Says anew of each row, by its number, whether the event came.
+    pub fn judge(&mut self, came: impl Fn(usize) -> bool) {
+        for (row, target) in self.targets.iter_mut().enumerate() {
+            *target = f32::from(u8::from(came(row)));
+        }
+    }
+
     /// The rows.
     pub fn rows(&self) -> &Rows {
         &self.rows
@@ -32,9 +39,14 @@ impl Examples {
         &self.targets
     }
 
+    /// Whether the event came, for each row.
+    pub fn came(&self) -> impl Iterator<Item = bool> {
+        self.targets.iter().map(|target| *target > 0.5)
+    }
+
     /// How many events there are.
     pub fn events(&self) -> usize {
-        self.targets.iter().filter(|target| **target > 0.5).count()
+        self.came().filter(|came| *came).count()
     }
 
     /// Every `every`-th row of each of these, together; 0 counts as 1. Neighbours in time say nearly the same: half of
@@ -69,6 +81,9 @@ mod tests {
         assert_eq!(Examples::pooled([&a, &b], 2).unwrap(), Ok(of(&[1.0, 3.0, 4.0])));
         assert_eq!(Examples::pooled([&a, &b], 0).unwrap().unwrap().events(), 3);
         assert!(Examples::pooled([], 1).is_none());
+        let mut again = of(&[1.0, 2.0, 3.0]);
+        again.judge(|row| row == 1);
+        assert!(again.came().eq([false, true, false]));
         let wider = Examples::new(2).unwrap();
         assert_eq!(
             Examples::pooled([&wider, &a], 1).unwrap(),

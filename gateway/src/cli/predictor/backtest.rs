@@ -1,18 +1,14 @@
 //! `predictor backtest`: how good would forecasts have been on this telemetry?
 
-use std::fs::File;
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
-use flate2::read::GzDecoder;
-use mcphub_predictor::backtest::{self, Dataset, Split, as_pages, as_text};
+use mcphub_predictor::backtest::{self, as_pages, as_text};
 
+use super::data::read;
 use crate::cli::{Failure, print_json};
-
-/// Most bytes of a `split.json`: 10,000 hubs with a hundred failures each.
-const SPLIT_MAX: u64 = 64 * 1024 * 1024;
 
 /// How the telemetry is read and judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -72,27 +68,4 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
         return print_json(&serde_json::to_value(&report).context("cannot write the report")?, out);
     }
     Ok(write!(out, "{}", as_text(&report))?)
-}
-
-/// Reads a folder of telemetry.
-fn read(protocol: backtest::Protocol, folder: &Path) -> Result<Dataset, Failure> {
-    let path = folder.join("split.json");
-    let mut json = Vec::new();
-    let file = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
-    file.take(SPLIT_MAX).read_to_end(&mut json).with_context(|| format!("cannot read {}", path.display()))?;
-    let split = Split::parse(protocol, &json).with_context(|| format!("cannot use {}", path.display()))?;
-    let data = Dataset::read(&split, |name| open(folder, name));
-    Ok(data.with_context(|| format!("cannot use the telemetry in {}", folder.display()))?)
-}
-
-/// Opens a file of the folder, unpacked if it is packed. It is named by `split.json`, which may come from anywhere: only
-/// what is in the folder itself is opened.
-fn open(folder: &Path, name: &str) -> io::Result<Box<dyn Read>> {
-    if Path::new(name).file_name().is_none_or(|file| file != name) {
-        let what = "it names a file outside of its folder";
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
-    }
-    let file = io::BufReader::new(File::open(folder.join(name))?);
-    let packed = Path::new(name).extension().is_some_and(|extension| extension == "gz");
-    Ok(if packed { Box::new(GzDecoder::new(file)) } else { Box::new(file) })
 }

@@ -7,8 +7,10 @@ use clap::Subcommand;
 use super::Failure;
 
 mod backtest;
+mod data;
 mod explain;
 mod simulate;
+mod train;
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -20,6 +22,8 @@ pub enum Predictor {
     Backtest(backtest::Args),
     /// Ask a running gateway what it expects of a hub, and what speaks for it.
     Explain(explain::Args),
+    /// Make a model of recorded telemetry, for a gateway to expect failures by.
+    Train(train::Args),
 }
 
 pub(super) fn run(verb: &Predictor, out: &mut dyn Write) -> Result<(), Failure> {
@@ -27,5 +31,6 @@ pub(super) fn run(verb: &Predictor, out: &mut dyn Write) -> Result<(), Failure> 
         Predictor::Simulate(args) => simulate::run(args, out),
         Predictor::Backtest(args) => backtest::run(args, out),
         Predictor::Explain(args) => explain::run(args, out),
+        Predictor::Train(args) => train::run(args, out),
     }
 }

@@ -64,6 +64,11 @@ fn columns_are_found_by_name_and_entities_come_in_order() {
     // The last of our signals is the first of the file's.
     assert_eq!(a.row(3)[Signal::Refused as usize], 300.0);
     assert_eq!(a.samples().expect("hubs").nth(2).expect("8 rows").get(Signal::ProbeMs), Some(212.0));
+    // Per cent.
+    assert_eq!(a.samples().expect("hubs").nth(2).expect("8 rows").get(Signal::Cpu), Some(2.04));
+    assert!(!data.simulated);
+    let told = SPLIT.replace("\"note\"", "\"simulation\": {\"seed\": 1}, \"note\"");
+    assert!(read(&told, &files()).expect("well formed").simulated);
     assert_eq!((a.len(), a.cut, a.failures.len()), (8, 5, 1));
     assert!(b.failures[0].is_abrupt() && !a.failures[0].is_abrupt());
     assert_eq!(b.timeline.rows(&(0..8), 1), [1, 2, 3, 7]);

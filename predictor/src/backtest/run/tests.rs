@@ -18,7 +18,13 @@ const SETTINGS: Settings = Settings {
 fn data(names: [&str; 5]) -> Dataset {
     let downs = ".........#".repeat(4);
     let entities = names.map(|name| testing::entity(name, &downs, "mem_leak", &SETTINGS.rules)).to_vec();
-    Dataset { protocol: Protocol::Smd, settings: SETTINGS, columns: vec!["value".to_owned()], entities }
+    Dataset {
+        protocol: Protocol::Smd,
+        settings: SETTINGS,
+        columns: vec!["value".to_owned()],
+        simulated: false,
+        entities,
+    }
 }
 
 /// Who was fitted on, up to which sample, and who was scored by that, from which sample.

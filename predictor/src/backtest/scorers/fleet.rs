@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::rule::Past;
 use super::table::{Tables, row_of};
-use super::unfit;
+use super::{Taught, unfit};
 use crate::backtest::{Dataset, Entity, Fitted, Protocol, Scorer, Span, Unfit};
 use crate::features::{Columns, Schema};
-use crate::model::Rows;
-use crate::training::{Examples, Learnt, Recipe, Series};
+use crate::model::file::Model;
+use crate::model::{Estimator, Rows};
+use crate::training::{Examples, Recipe, Series};
 
 /// How an entity becomes rows.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,7 +43,7 @@ pub struct Fleet {
 }
 
 struct Ready {
-    learnt: Learnt,
+    learnt: Estimator,
     rowing: Rowing,
     sample_s: u64,
     horizon: usize,
@@ -67,6 +68,11 @@ impl Fleet {
         Self { name: name.to_owned(), recipe, rowing, every, sample_s, tables }
     }
 
+    /// A whole model of hubs, judged on the same rows.
+    pub fn beside_taught<'a>(&self, name: &'a str, model: &'a Model) -> Taught<'a> {
+        Taught::beside(name, model, Arc::clone(&self.tables))
+    }
+
     /// The names of a row's numbers.
     pub fn feature_names(&self) -> Vec<String> {
         match &self.rowing {
@@ -79,7 +85,7 @@ impl Fleet {
     ///
     /// # Errors
     /// Nothing can be learnt from them.
-    pub fn learn(&self, spans: &[Span<'_>], horizon: usize) -> Result<Learnt, Unfit> {
+    pub fn learn(&self, spans: &[Span<'_>], horizon: usize) -> Result<Estimator, Unfit> {
         let parts = spans.iter().map(|span| self.examples(span, horizon)).collect::<Result<Vec<_>, _>>()?;
         let pooled =
             Examples::pooled(&parts, self.every).ok_or_else(|| unfit("there is nothing to fit on"))?;
@@ -132,7 +138,7 @@ impl Fitted for Ready {
 }
 
 /// The rows of an entity at these samples.
-fn rows(
+pub(super) fn rows(
     rowing: &Rowing,
     sample_s: u64,
     horizon: usize,

@@ -7,10 +7,12 @@
 mod fleet;
 mod rule;
 mod table;
+mod taught;
 mod yielding;
 
 pub use fleet::{Fleet, Rowing};
 pub use rule::Rule;
+pub use taught::Taught;
 pub use yielding::Yielding;
 
 use super::Unfit;
