@@ -65,5 +65,5 @@ async fn what_is_expected_is_told_with_how_far_to_believe_it() {
 async fn nothing_is_told_where_forecasts_are_off() {
     let (_well, _gateway, desk) = scene("[predictor]\nmode = \"off\"").await;
     let (status, said) = ask(&desk, "predictFailure", json!({ "hubId": "well" })).await;
-    assert_eq!(status, 503, "{said}");
+    assert_eq!(status, 409, "{said}");
 }

@@ -141,7 +141,7 @@ async fn a_drain_ends_with_the_last_session_and_the_hub_comes_back() {
 
     let report = operate(&scene.gateway, &["report"]).await.expect("an end");
     assert!(
-        text(&report).contains("us-east-1: serving -> draining (300 s left), because the operator says so")
+        text(&report).contains("us-east-1: serving -> draining (5 min left), because the operator says so")
     );
     assert!(text(&report).contains("-> drained, because its last session is gone"), "{}", text(&report));
     let hubs = operate(&scene.gateway, &["hubs"]).await.expect("an end");

@@ -96,7 +96,8 @@ fn acting_on_forecasts_is_worth_it() {
             act.failed < strikes.failed && off.failed < strikes.failed,
             "fewer requests fail than by strikes"
         );
-        assert!(act.failed <= off.failed * 1.02, "acting does no harm");
+        // A few failures decide a short run: what acting loses must be little beside what either saves.
+        assert!(act.failed <= off.failed + 0.02 * strikes.failed, "acting does no harm");
         assert!(rate > 1.0 || act.lost() - off.lost() < 0.01, "where failures are rare it costs little");
     }
 }

@@ -282,7 +282,7 @@ fn failover(it: Operation, schemas: &mut Schemas) -> Operation {
 }
 
 fn forecast(it: Operation, schemas: &mut Schemas) -> Operation {
-    let it = it.tag("forecast").problem(503, "Forecasts are off, or nothing has been seen of the hub yet.");
+    let it = it.tag("forecast").problem(409, "Forecasts are off, or nothing has been seen of the hub yet.");
     match it.route {
         Route::PredictFailure => it
             .named("predictFailure", "How likely a hub fails within a time, how, and what speaks for it.")

@@ -83,7 +83,8 @@ impl From<Problem> for Reply {
 impl From<Unasked> for Problem {
     fn from(unasked: Unasked) -> Self {
         let status = match unasked {
-            Unasked::Stopping | Unasked::Busy | Unasked::Unforetold => 503,
+            Unasked::Stopping | Unasked::Busy => 503,
+            Unasked::Unforetold => 409,
             Unasked::UnknownHub => 404,
         };
         Self::new(status, unasked.to_string())

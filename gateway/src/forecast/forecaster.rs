@@ -190,6 +190,10 @@ impl Expected {
             return Ok(());
         };
         self.outlook = model.outlook(&self.row, &self.standing)?;
+        if self.outlook.cold {
+            // What is usual for it is not known yet, so its row says nothing about kinds either.
+            self.outlook.kinds = None;
+        }
         let usual = self.standing.rate.within(horizon);
         if !self.outlook.cold && self.outlook.hazard.within(horizon) >= TOLD_FROM * usual {
             self.movers = model.movers(&self.row)?;
