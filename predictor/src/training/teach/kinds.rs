@@ -1,7 +1,7 @@
 //! What does each kind of failure look like?
 //!
 //! Learnt from the two minutes before failures and the first 45 s of them: before, most kinds have nothing of their own
-//! yet; after, they are told when an operator asks. At the onset, macro-F1 rises from .6 to .7.
+//! yet; after, they are told when an operator asks.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;

@@ -2,8 +2,8 @@
 //!
 //! For each horizon a forest is grown on all hubs, and four more, each without a quarter of them. What these say of the
 //! hubs that they have not seen is the only judge: it makes scores probabilities, sets the thresholds of alarms, and
-//! tells how good the model is. From the moments around failures whose kind is known it learns to tell kinds apart. Then
-//! it is noted what the features looked like, so that a stranger is known for one.
+//! tells how good the model is. From the moments around failures whose kind is known it learns to tell kinds apart.
+//! Then it is noted what the features looked like, so that a stranger is known for one.
 //!
 //! What we have had a hand in teaches nothing: nobody knows what would have come of a hub that was relieved in time, so
 //! moments from which such a window lies within the longest horizon are left out. Neither does what nobody watched.
@@ -89,14 +89,14 @@ pub struct Teaching {
     /// The most moments that models are asked about, all hubs together: there is one each half minute, and fewer where
     /// that would be more. Each takes 4 bytes a feature.
     pub asked_max: usize,
-    /// The most moments that a forest is grown on. Growing takes about 50 times their memory while it lasts, some 12 s
-    /// for each 100,000 on an idle core, and there are fifteen forests to grow.
+    /// The most moments that a forest is grown on. Growing takes about 12 times their memory while it lasts, and there
+    /// are fifteen forests to grow, one after the other: of 90,000 moments at most, 5¼ minutes of one core in all.
     pub learnt_max: usize,
 }
 
 impl Default for Teaching {
-    /// For a fleet of simulated hubs over a week. Twice as many moments make no better a forest: neighbours in time say
-    /// nearly the same.
+    /// For 24 hubs over six days: every half minute of theirs is asked about, and one in two minutes is learnt from,
+    /// which makes 90,000 moments. Neighbours in time say nearly the same.
     fn default() -> Self {
         Self {
             schema: Schema::telemetry(),
