@@ -31,7 +31,7 @@ pub(super) fn learn(
         .expect("all rows were made by one schema");
     let estimator = recipe.fit(&pooled).map_err(|source| TeachError::Fit { minutes, source })?;
 
-    let targets: Vec<bool> = examples.iter().flat_map(|examples| examples.came()).collect();
+    let targets: Vec<bool> = examples.iter().flat_map(Examples::came).collect();
     let hubs = class.records().iter().zip(&scores);
     let hubs = hubs.flat_map(|(record, scores)| scores.iter().map(move |score| (record.hub, *score)));
     let unseen: Vec<_> = hubs

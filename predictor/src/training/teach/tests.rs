@@ -135,8 +135,8 @@ fn what_we_had_a_hand_in_does_not_count() {
     let model = taught(&fleet, &quick()).unwrap();
     assert!(model.horizons[2].base_rate < MODEL.horizons[2].base_rate / 2.0);
     assert!(model.kinds.is_none(), "ten failures of four kinds are left");
-    let all = [0..TICKS];
-    let fleet: Vec<_> = fleet.iter().map(|pupil| Pupil { acted: &all, ..*pupil }).collect();
+    let all = std::slice::from_ref(&(0..TICKS));
+    let fleet: Vec<_> = fleet.iter().map(|pupil| Pupil { acted: all, ..*pupil }).collect();
     assert!(matches!(taught(&fleet, &quick()), Err(TeachError::Hubs { found: 0 })));
 }
 
