@@ -7,7 +7,6 @@
 use std::error::Error;
 use std::io::Write as _;
 
-use mcphub_predictor::model::Kind;
 use mcphub_predictor::model::file::Model;
 use mcphub_predictor::simulate::{HubRun, Settings, Simulator};
 use mcphub_predictor::training::{Failed, Pupil, Teaching, teach};
@@ -40,7 +39,7 @@ fn taught_by(runs: &[HubRun], at: u64) -> Result<Model, Box<dyn Error>> {
         let failed = run.failures.iter().map(|failure| Failed {
             start: failure.start as usize,
             end: failure.end as usize,
-            kind: Kind::named(failure.class().as_str()),
+            kind: Some(failure.class()),
         });
         failed.collect::<Vec<_>>()
     };

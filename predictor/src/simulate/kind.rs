@@ -2,33 +2,7 @@
 
 use std::fmt;
 
-/// Which part of the world a failure comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Class {
-    /// The machine.
-    Hardware,
-    /// The program and its deployment.
-    Software,
-    /// The way to it.
-    Network,
-    /// More work than it can do.
-    Overload,
-}
-
-impl Class {
-    /// Every class.
-    pub const ALL: [Self; 4] = [Self::Hardware, Self::Software, Self::Network, Self::Overload];
-
-    /// Its name in files.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Hardware => "hardware",
-            Self::Software => "software",
-            Self::Network => "network",
-            Self::Overload => "overload",
-        }
-    }
-}
+use crate::model::Kind as Class;
 
 /// What a failure comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -145,12 +119,6 @@ impl Kind {
 }
 
 impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Display for Class {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }

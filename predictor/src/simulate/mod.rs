@@ -37,7 +37,8 @@ mod tests;
 mod traits;
 mod truth;
 
-pub use kind::{Class, Kind};
+pub use crate::model::Kind as Class;
+pub use kind::Kind;
 pub use server::Flow;
 pub use traits::Traits;
 pub use truth::{DOWN_FROM, Failure, Fault, MERGE_TICKS, Outcome};

@@ -1,6 +1,6 @@
 //! When was the hub down, and what brought it down?
 
-use super::kind::{Class, Kind};
+use super::{Class, Kind};
 
 /// A hub is down in a tick in which at least this part of all requests does not come to an answer in time. Three in
 /// ten: no benign event reaches it, clients with two retries notice it, and what is worse gets there soon.
