@@ -1,10 +1,13 @@
 //! How would these scorers have done on this telemetry? Folds, thresholds and figures in one go.
 
+use std::ops::Range;
+
 use serde::Serialize;
 
 use super::figures::{Judged, Making};
 use super::{
-    BUDGETS, Dataset, Entity, Figures, Fitted, Protocol, Scored, Scorer, Span, Unfit, Unusable, threshold_for,
+    BUDGETS, Dataset, Entity, Figures, Fitted, KindReport, Protocol, Scored, Scorer, Span, TriggerReport,
+    Unfit, Unusable, threshold_for,
 };
 
 /// Into how many folds hubs are dealt for predictions of models that have not seen them. Machines make one fold each.
@@ -23,6 +26,10 @@ pub struct Report {
     pub trained_entities: usize,
     /// What each scorer is worth, in the order they were given in.
     pub scorers: Vec<ScorerReport>,
+    /// How soon our own triggers notice failures; only of hubs.
+    pub triggers: Vec<TriggerReport>,
+    /// How well kinds of failures are told apart, for each moment at which it is asked; only where they are known.
+    pub kinds: Vec<KindReport>,
 }
 
 /// Which time of which entities was judged.
@@ -98,7 +105,8 @@ pub enum BacktestError {
 
 /// Judges scorers: fits them on the first folder before the cuts and tests them after, or, where there is a second
 /// folder, fits them on the whole of the first and tests them on the second. Thresholds come from the first folder, by
-/// models that have not seen the entity.
+/// models that have not seen the entity. Triggers and kinds are judged apart from it, by
+/// [`triggers`](super::triggers()) and [`kinds`](super::kinds()).
 ///
 /// # Errors
 /// There are fewer than two entities, the two folders do not go together, or a scorer fails.
@@ -108,15 +116,7 @@ pub fn run(
     scorers: &[&dyn Scorer],
     seed: u64,
 ) -> Result<Report, BacktestError> {
-    if train.entities.len() < 2 {
-        return Err(BacktestError::TooFew { found: train.entities.len() });
-    }
-    let alike = |test: &Dataset| {
-        test.protocol == train.protocol && test.columns == train.columns && test.settings == train.settings
-    };
-    if !test.is_none_or(alike) {
-        return Err(BacktestError::Unlike);
-    }
+    check(train, test)?;
     let reports = scorers.iter().map(|scorer| {
         let horizons = train.protocol.horizons(&train.settings).into_iter();
         let horizons = horizons.map(|horizon| Trial { train, test, scorer: *scorer, horizon, seed }.report());
@@ -128,7 +128,20 @@ pub fn run(
         sample_s: train.settings.sample.as_secs_f64(),
         trained_entities: train.entities.len(),
         scorers: reports.collect::<Result<_, _>>()?,
+        triggers: Vec::new(),
+        kinds: Vec::new(),
     })
+}
+
+/// Can a model be fitted without one entity, and does what is tested go together with what is fitted on?
+pub(super) fn check(train: &Dataset, test: Option<&Dataset>) -> Result<(), BacktestError> {
+    if train.entities.len() < 2 {
+        return Err(BacktestError::TooFew { found: train.entities.len() });
+    }
+    let alike = |test: &Dataset| {
+        test.protocol == train.protocol && test.columns == train.columns && test.settings == train.settings
+    };
+    if test.is_none_or(alike) { Ok(()) } else { Err(BacktestError::Unlike) }
 }
 
 /// One scorer at one horizon.
@@ -150,10 +163,7 @@ impl<'a> Trial<'a> {
             seed: self.seed,
         };
         let fitting = fitting(self.train, self.test, self.horizon)?;
-        let folds = match self.train.protocol {
-            Protocol::Hubsim => FOLDS.min(fitting.len()),
-            Protocol::Smd => fitting.len(),
-        };
+        let folds = folds(self.train);
         let mut unseen = Vec::with_capacity(folds); // The model of each fold, which knows all entities but its own.
         for fold in 0..folds {
             let others = fitting.iter().enumerate().filter(|(at, _)| at % folds != fold);
@@ -173,8 +183,7 @@ impl<'a> Trial<'a> {
         let chosen_unseen: Vec<_> = (0..folds).map(others_of).collect();
 
         let model = self.fit(&fitting)?;
-        let tested = self.test.unwrap_or(self.train).entities.iter().map(|entity| {
-            let part = if self.test.is_some() { 0..entity.len() } else { entity.cut..entity.len() };
+        let tested = tested_parts(self.train, self.test).map(|(entity, part)| {
             let scored = self.score(model.as_ref(), &span(entity, part, settings.score_every))?;
             Ok(Judged { entity, scored, thresholds: chosen })
         });
@@ -215,6 +224,23 @@ impl<'a> Trial<'a> {
     }
 }
 
+/// Into how many folds the entities are dealt.
+pub(super) fn folds(train: &Dataset) -> usize {
+    match train.protocol {
+        Protocol::Hubsim => FOLDS.min(train.entities.len()),
+        Protocol::Smd => train.entities.len(),
+    }
+}
+
+/// What is judged: all of each entity of the second folder, or, without one, what comes after the cuts in the first.
+pub fn tested_parts<'a>(
+    train: &'a Dataset,
+    test: Option<&'a Dataset>,
+) -> impl Iterator<Item = (&'a Entity, Range<usize>)> {
+    let from = move |entity: &Entity| if test.is_some() { 0 } else { entity.cut };
+    test.unwrap_or(train).entities.iter().map(move |entity| (entity, from(entity)..entity.len()))
+}
+
 /// What may be fitted on: all of each entity if others are tested, else what comes before its cut, without the last rows,
 /// since their targets lie behind it.
 pub(super) fn fitting<'a>(
@@ -234,7 +260,7 @@ pub(super) fn fitting<'a>(
     train.entities.iter().map(before).collect()
 }
 
-fn span(entity: &Entity, part: std::ops::Range<usize>, every: usize) -> Span<'_> {
+fn span(entity: &Entity, part: Range<usize>, every: usize) -> Span<'_> {
     let rows = entity.timeline.rows(&part, every);
     Span { entity, part, rows }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
+use super::tables::{aligned, kind_rows, trigger_rows};
 use super::{AtBudget, Figures, HorizonReport, Report, TestedOn};
 
 /// All figures in lines of text.
@@ -25,6 +26,14 @@ fn write_report(text: &mut String, report: &Report) -> fmt::Result {
                 write_figures(text, name, figures)?;
             }
         }
+    }
+    if !report.triggers.is_empty() {
+        writeln!(text, "\nhow soon failures are noticed")?;
+        text.push_str(&aligned(&trigger_rows(&report.triggers)));
+    }
+    if !report.kinds.is_empty() {
+        writeln!(text, "\nhow well kinds of failures are told apart")?;
+        text.push_str(&aligned(&kind_rows(&report.kinds)));
     }
     Ok(())
 }
@@ -79,14 +88,7 @@ fn write_figures(text: &mut String, name: &str, figures: &Figures) -> fmt::Resul
     writeln!(text)?;
     let rows = figures.alarms.iter().map(|at| alarm_cells(at, *eligible));
     let rows: Vec<_> = std::iter::once(ALARM_HEADINGS.map(str::to_owned)).chain(rows).collect();
-    for row in &rows {
-        write!(text, "   ")?;
-        for (column, cell) in row.iter().enumerate() {
-            let width = rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
-            write!(text, " {cell:>width$}")?;
-        }
-        writeln!(text)?;
-    }
+    text.push_str(&aligned(&rows));
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! A model that all entities share.
 
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::rule::Past;
 use super::table::{Tables, row_of};
@@ -39,10 +40,29 @@ pub struct Fleet {
     every: usize,
     sample_s: u64,
     tables: Arc<Tables>,
+    lessons: Mutex<Vec<(Lesson, Arc<Learnt>)>>,
+}
+
+/// What was learnt from: parts of entities, told apart by where they are, how many rows of each, and how far ahead. A
+/// backtest asks for the same lesson more than once, for figures, for delays and for weights, and a forest takes long
+/// to grow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Lesson {
+    parts: Vec<(usize, Range<usize>, usize)>,
+    horizon: usize,
+}
+
+impl Lesson {
+    fn of(spans: &[Span<'_>], horizon: usize) -> Self {
+        let place = |entity: &Entity| std::ptr::from_ref(entity) as usize;
+        let parts =
+            spans.iter().map(|span| (place(span.entity), span.part.clone(), span.rows.len())).collect();
+        Self { parts, horizon }
+    }
 }
 
 struct Ready {
-    learnt: Learnt,
+    learnt: Arc<Learnt>,
     rowing: Rowing,
     sample_s: u64,
     horizon: usize,
@@ -58,13 +78,15 @@ impl Fleet {
             Protocol::Smd => Rowing::Machine { columns: data.columns.len() },
         };
         let sample_s = data.settings.sample.as_secs();
-        Self { name: name.to_owned(), recipe, rowing, every, sample_s, tables: Arc::default() }
+        let (tables, lessons) = (Arc::default(), Mutex::default());
+        Self { name: name.to_owned(), recipe, rowing, every, sample_s, tables, lessons }
     }
 
     /// Another recipe for the same rows, which are made only once.
     pub fn beside(&self, name: &str, recipe: Recipe, every: usize) -> Self {
         let (rowing, sample_s, tables) = (self.rowing.clone(), self.sample_s, Arc::clone(&self.tables));
-        Self { name: name.to_owned(), recipe, rowing, every, sample_s, tables }
+        let lessons = Mutex::default();
+        Self { name: name.to_owned(), recipe, rowing, every, sample_s, tables, lessons }
     }
 
     /// The names of a row's numbers.
@@ -75,11 +97,22 @@ impl Fleet {
         }
     }
 
-    /// The model of these spans.
+    /// The model of these spans; fitted once.
     ///
     /// # Errors
     /// Nothing can be learnt from them.
-    pub fn learn(&self, spans: &[Span<'_>], horizon: usize) -> Result<Learnt, Unfit> {
+    pub fn learn(&self, spans: &[Span<'_>], horizon: usize) -> Result<Arc<Learnt>, Unfit> {
+        let lesson = Lesson::of(spans, horizon);
+        let mut lessons = self.lessons.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, learnt)) = lessons.iter().find(|(known, _)| *known == lesson) {
+            return Ok(Arc::clone(learnt));
+        }
+        let learnt = Arc::new(self.fitted(spans, horizon)?);
+        lessons.push((lesson, Arc::clone(&learnt)));
+        Ok(learnt)
+    }
+
+    fn fitted(&self, spans: &[Span<'_>], horizon: usize) -> Result<Learnt, Unfit> {
         let parts = spans.iter().map(|span| self.examples(span, horizon)).collect::<Result<Vec<_>, _>>()?;
         let pooled =
             Examples::pooled(&parts, self.every).ok_or_else(|| unfit("there is nothing to fit on"))?;

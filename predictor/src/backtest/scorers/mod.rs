@@ -16,6 +16,6 @@ pub use yielding::Yielding;
 use super::Unfit;
 
 /// What a scorer could not do, and why.
-fn unfit(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Unfit {
+pub(super) fn unfit(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Unfit {
     Unfit(why.into())
 }
