@@ -2,8 +2,8 @@
 //!
 //! **Owns** the measuring instruments: a very light hub ([`hub`]), a load generator ([`load`]), the reading of other
 //! processes' CPU time ([`cpu`]), the table of peers ([`peers`]) and the rounds and the report ([`rounds`],
-//! [`report`]); and the report of what the control plane costs ([`control`]). The criterion benches of single operations
-//! are in `benches/benches/`.
+//! [`report`]); the report of what the control plane costs ([`control`]); and how soon each way of noticing failures
+//! notices them ([`detection`]). The criterion benches of single operations are in `benches/benches/`.
 //!
 //! **Does not know** how the gateway works: to these instruments it is one more proxy with a command line, a
 //! configuration file and a port. Nothing here asserts a time; it prints figures for people to judge.
@@ -18,6 +18,7 @@
 
 pub mod control;
 pub mod cpu;
+pub mod detection;
 pub mod http;
 pub mod hub;
 pub mod load;

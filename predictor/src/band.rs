@@ -53,6 +53,13 @@ impl ForecastPolicy {
         self.band_from(forecast, confirmed, Share::FULL)
     }
 
+    /// What an operator is told that a forecast asks for, before requests confirm it. What is too little to go by is
+    /// worth a look, and no more.
+    pub fn advised(&self, forecast: &Forecast) -> Band {
+        let believed = self.band(&Forecast { confidence: Share::FULL, ..*forecast }, false);
+        if forecast.confidence < self.confidence { believed.min(Band::Watch) } else { believed }
+    }
+
     /// The same, the lines being moved down to this part of themselves, for whoever has crossed them already.
     fn band_from(&self, forecast: &Forecast, confirmed: bool, part: Share) -> Band {
         if forecast.confidence < self.confidence {
@@ -127,6 +134,12 @@ mod tests {
         check(500, false, Band::Leave);
         let doubtful = Forecast { confidence: Share::saturating(599), ..forecast(1000) };
         assert_eq!(policy().band(&doubtful, true), Band::Calm, "too little to go by");
+        assert_eq!(policy().advised(&doubtful), Band::Watch, "but worth a look");
+        assert_eq!(policy().advised(&forecast(1000)), Band::Leave);
+        assert_eq!(
+            policy().advised(&Forecast { confidence: doubtful.confidence, ..forecast(39) }),
+            Band::Calm
+        );
     }
 
     #[test]

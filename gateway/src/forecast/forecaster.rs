@@ -201,7 +201,7 @@ impl Expected {
         Ok(())
     }
 
-    fn forecast(&self, horizon: Duration) -> Forecast {
+    pub(super) fn forecast(&self, horizon: Duration) -> Forecast {
         let hazard = &self.outlook.hazard;
         let mut others = [None; HORIZONS_MAX];
         for (place, horizon) in others.iter_mut().zip(HORIZONS) {

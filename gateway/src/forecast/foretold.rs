@@ -2,7 +2,7 @@
 
 use super::{Expected, Forecaster, Telemetry};
 use crate::snapshot::Snapshot;
-use mcphub_predictor::insight::actions::{Action, Bands, Case, Evidence, advise};
+use mcphub_predictor::insight::actions::{Action, Case, Evidence, advise};
 use mcphub_predictor::insight::patterns::{Failure, Past, Pattern, patterns};
 use mcphub_predictor::insight::words::told;
 use mcphub_predictor::telemetry::History;
@@ -99,6 +99,7 @@ impl Forecaster {
         let patterns = past_patterns(hub, history, telemetry, present);
         let kinds = expected.outlook.kinds;
         let case = Case {
+            band: policy.advised(&expected.forecast(window)),
             probability,
             base: base_rate,
             window,
@@ -123,7 +124,7 @@ impl Forecaster {
             watched: history.watched(),
             failures: history.episodes().len(),
             patterns: patterns.iter().map(|pattern| self.pattern(pattern)).collect(),
-            advice: self.advice(&case, policy),
+            advice: self.advice(&case),
             movers: self.movers(expected),
             simulated: self.model().map(|model| model.training.simulated),
         })
@@ -139,15 +140,13 @@ impl Forecaster {
         ToldPattern { name, detail: told(&Evidence::Pattern(pattern.clone()), self.schema()), chance }
     }
 
-    fn advice(&self, case: &Case<'_>, policy: &ForecastPolicy) -> Vec<ToldAdvice> {
-        let costs = (f64::from(policy.cost_swap), f64::from(policy.cost_failure));
-        let Some(bands) = Bands::new(case.base, costs.0, costs.1) else { return Vec::new() };
+    fn advice(&self, case: &Case<'_>) -> Vec<ToldAdvice> {
         let words = |because: &Evidence| told(because, self.schema());
         let of = |advice: mcphub_predictor::insight::actions::Advice| ToldAdvice {
             action: advice.action,
             because: advice.because.iter().map(words).collect(),
         };
-        advise(case, &bands).into_iter().map(of).collect()
+        advise(case).into_iter().map(of).collect()
     }
 
     fn movers(&self, expected: &Expected) -> Vec<ToldMover> {

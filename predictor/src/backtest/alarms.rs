@@ -60,6 +60,11 @@ impl<'a> Scored<'a> {
         &self.scores
     }
 
+    /// The same with each score replaced by another of the same order. What `other` makes of one must be finite.
+    pub(super) fn map(&self, other: impl Fn(f64) -> f64) -> Self {
+        Self { scores: self.scores.iter().map(|score| other(*score)).collect(), ..self.clone() }
+    }
+
     /// For each score: does a failure start within the horizon?
     pub fn targets(&self, horizon: usize) -> impl Iterator<Item = bool> {
         self.rows.iter().map(move |at| self.timeline.fails_within(*at, horizon))

@@ -3,6 +3,8 @@
 //! A trigger is true at each sample at which something cries: a forecast above its threshold, a probe that failed, a
 //! share of errors. It may be true at any sample, also where a forecast would not be judged.
 
+use std::ops::Range;
+
 use serde::Serialize;
 
 use super::{Entity, Failure, Settings};
@@ -63,22 +65,29 @@ impl Detection {
     }
 }
 
-/// What a trigger is worth on these parts of entities. `cries` says of an entity and a sample whether it cries; it is
-/// asked in the order of time.
+/// When a trigger cried about one entity.
+#[derive(Debug, Clone)]
+pub struct Cries<'a> {
+    /// Which.
+    pub entity: &'a Entity,
+    /// The part of its time that is judged.
+    pub part: Range<usize>,
+    /// The samples at which it cried, ascending.
+    pub at: Vec<usize>,
+}
+
+/// What a trigger is worth that cried so.
 ///
 /// A cry about nothing is one at a valid sample with no start within [`FORETOLD_WITHIN_S`]; of those that follow each
 /// other within the cool-down, the first counts.
-pub fn detection<'a>(
-    parts: impl IntoIterator<Item = (&'a Entity, std::ops::Range<usize>)>,
-    settings: &Settings,
-    mut cries: impl FnMut(&Entity, usize) -> bool,
-) -> Detection {
+pub fn detection<'a>(cries: impl IntoIterator<Item = Cries<'a>>, settings: &Settings) -> Detection {
     let (ahead, after) = (settings.samples_in(FORETOLD_WITHIN_S), settings.samples_in(NOTICED_WITHIN_S));
     let mut found =
         Detection { abrupt: Noticed::default(), gradual: Noticed::default(), false_alarms: 0, days: 0.0 };
-    for (entity, part) in parts {
+    for Cries { entity, part, mut at } in cries {
         let part = part.start..part.end.min(entity.len());
-        let cried: Vec<_> = part.clone().filter(|at| cries(entity, *at)).collect();
+        at.retain(|at| part.contains(at));
+        let cried = at;
         let (first, episodes) = entity.timeline.starting_in(&part);
         for (place, episode) in (first..).zip(episodes) {
             // A cry while the failure before this one lasts is about that one.
@@ -130,7 +139,8 @@ mod tests {
 
     fn check(downs: &str, kind: &str, cries: &str, delays: &[f64], false_alarms: usize) {
         let entity = testing::entity("a", downs, kind, &SETTINGS.rules);
-        let found = detection([(&entity, 0..entity.len())], &SETTINGS, |_, at| cries.as_bytes()[at] == b'!');
+        let at = cries.match_indices('!').map(|(at, _)| at).collect();
+        let found = detection([Cries { entity: &entity, part: 0..entity.len(), at }], &SETTINGS);
         let noticed = if kind == "node_crash" { &found.abrupt } else { &found.gradual };
         assert_eq!(noticed.delays_s, delays, "{cries}");
         assert_eq!(found.false_alarms, false_alarms, "{cries}");

@@ -1,5 +1,7 @@
 //! What are scores worth, in the figures that a report prints?
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 
 use super::{Bin, Entity, Failure, Pooled, Predictions, Scored, Settings, Unusable, Watch, dice::Dice};
@@ -68,6 +70,19 @@ pub struct AtBudget {
     pub eligible_abrupt: usize,
     /// The time from the first alarm to each foretold failure, in seconds, ascending.
     pub leads_s: Vec<f64>,
+    /// The same kind by kind, by the words of whoever made the data; empty where kinds are not known.
+    pub kinds: BTreeMap<String, OfKind>,
+}
+
+/// What was foretold of one kind of failure.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct OfKind {
+    /// How many could have been foretold.
+    pub eligible: usize,
+    /// How many were.
+    pub foretold: usize,
+    /// The median time from the first alarm to the failure, in seconds.
+    pub lead_median_s: Option<f64>,
 }
 
 /// One entity with its scores, and the threshold of each of the [`BUDGETS`].
@@ -147,7 +162,22 @@ impl Making<'_> {
             eligible_gradual: gradual.eligible,
             eligible_abrupt: abrupt.eligible,
             leads_s: all.leads.iter().map(|lead| *lead as f64 * seconds).collect(),
+            kinds: self.kinds(judged, budget),
         }
+    }
+
+    fn kinds(&self, judged: &[Judged<'_>], budget: usize) -> BTreeMap<String, OfKind> {
+        let failures = judged.iter().flat_map(|one| &one.entity.failures);
+        let kinds: BTreeSet<_> = failures.map(|failure| failure.kind.as_str()).collect();
+        let known = kinds.into_iter().filter(|kind| !kind.is_empty());
+        let of = |kind: &str| {
+            let pooled = self.pooled(judged, budget, |failure| failure.kind == kind);
+            let lead = pooled.lead_median().map(|lead| lead * self.settings.sample.as_secs_f64());
+            let found =
+                OfKind { eligible: pooled.eligible, foretold: pooled.leads.len(), lead_median_s: lead };
+            (kind.to_owned(), found)
+        };
+        known.map(of).filter(|(_, found)| found.eligible > 0).collect()
     }
 }
 

@@ -17,6 +17,7 @@ mod detection;
 mod dice;
 mod episodes;
 mod figures;
+mod kinds;
 mod metrics;
 mod pages;
 mod run;
@@ -25,27 +26,32 @@ mod scorers;
 mod split;
 mod standard;
 mod svg;
+mod tables;
 #[cfg(test)]
 mod testing;
 mod text;
 mod threshold;
+mod trial;
+mod triggers;
 mod types;
 
 pub use alarms::{Foretold, Outcome, Pooled, Scored, Watch};
 pub use data::{Dataset, Entity};
 pub use data_error::{DataError, FileError};
-pub use detection::{Detection, FORETOLD_WITHIN_S, NOTICED_WITHIN_S, Noticed, detection};
+pub use detection::{Cries, Detection, FORETOLD_WITHIN_S, NOTICED_WITHIN_S, Noticed, detection};
 pub use episodes::{Episode, Label, Rules, Timeline};
-pub use figures::{AtBudget, BUDGETS, DRAWS, Figures};
+pub use figures::{AtBudget, BUDGETS, DRAWS, Figures, OfKind};
+pub use kinds::{ASKED_AT_S, KindFigures, KindReport, kinds};
 pub use metrics::{BINS, Bin, Predictions};
-pub use pages::{Weight, as_pages};
-pub use run::{BacktestError, FOLDS, HorizonReport, Report, ScorerReport, TestedOn, run};
-pub use scorer::{Fitted, Scorer, Span, Unfit};
+pub use pages::{Weight, as_pages, as_table};
+pub use run::{BacktestError, FOLDS, HorizonReport, Report, ScorerReport, TestedOn, run, tested_parts};
+pub use scorer::{Fitted, Scale, Scorer, Span, Unfit};
 pub use scorers::{Fleet, Rowing, Rule, Taught, Yielding};
 pub use split::{Failure, Listed, Protocol, Settings, Split};
-pub use standard::{FOREST_FOR_HUBS, FOREST_FOR_MACHINES, judge};
+pub use standard::{FOREST_FOR_HUBS, FOREST_FOR_MACHINES, judge, notice};
 pub use text::as_text;
 pub use threshold::threshold_for;
+pub use triggers::{FALSE_CRIES_PER_DAY, SEEN_FAILING_FROM, TriggerReport, seen_failing, triggers};
 pub use types::{Answer, CONFIDENT, TypeFigures, type_figures};
 
 /// Scores that cannot be judged.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
 use super::svg::{Plot, Series, Shape, escaped};
-use super::text::{ALARM_HEADINGS, Minutes, alarm_cells, figure, fine, parts};
-use super::{BUDGETS, Figures, Report, TestedOn};
+use super::tables::{kind_rows, markdown, trigger_rows};
+use super::text::{ALARM_HEADINGS, Minutes, alarm_cells, figure, fine, kinds_in_words, parts};
+use super::{BUDGETS, CONFIDENT, FALSE_CRIES_PER_DAY, Figures, Report, TestedOn, TriggerReport};
 
 /// How much a feature weighs in a model: its name, and a share of 0 or more.
 pub type Weight = (String, f64);
@@ -22,6 +23,11 @@ pub fn as_pages(report: &Report, weights: &[Weight]) -> BTreeMap<String, String>
     let _ = write_page(&mut text, report, weights, &mut pages);
     pages.insert("report.md".to_owned(), text);
     pages
+}
+
+/// What triggers are worth, as a table of Markdown.
+pub fn as_table(triggers: &[TriggerReport]) -> String {
+    markdown(&trigger_rows(triggers))
 }
 
 fn write_page(
@@ -60,6 +66,23 @@ fn write_page(
             show("lead", &leads(&horizon.tested, horizon.horizon_s))?;
         }
     }
+    if !report.triggers.is_empty() {
+        writeln!(text, "\n## How soon failures are noticed\n\n{}", as_table(&report.triggers))?;
+        writeln!(
+            text,
+            "Thresholds are chosen for {FALSE_CRIES_PER_DAY} false alarm per entity and day. Delays are counted from"
+        )?;
+        writeln!(text, "the start of a failure, in whole samples; *before* is the part that was foretold.")?;
+    }
+    if !report.kinds.is_empty() {
+        let table = markdown(&kind_rows(&report.kinds));
+        writeln!(text, "\n## How well kinds of failures are told apart\n\n{table}")?;
+        writeln!(
+            text,
+            "The moment is counted from the start of the failure. A kind is *named* where it is at least {CONFIDENT}"
+        )?;
+        writeln!(text, "likely; below that, the answer is that it is unknown.")?;
+    }
     if !weights.is_empty() {
         writeln!(text, "\n## Weights\n\n![What the model goes by](weights.svg)\n")?;
         pages.insert("weights.svg".to_owned(), bars(weights));
@@ -82,6 +105,9 @@ fn write_figures(text: &mut String, parts: [(&str, &Figures); 2]) -> fmt::Result
         writeln!(text, "|{}", "---|".repeat(ALARM_HEADINGS.len()))?;
         for at in &figures.alarms {
             writeln!(text, "| {} |", alarm_cells(at, figures.eligible).join(" | "))?;
+        }
+        if let Some(kinds) = kinds_in_words(figures) {
+            writeln!(text, "\nBy kind, {kinds}.")?;
         }
     }
     Ok(())

@@ -1,11 +1,11 @@
 //! How would these scorers have done on this telemetry? Folds, thresholds and figures in one go.
 
+use std::ops::Range;
+
 use serde::Serialize;
 
-use super::figures::{Judged, Making};
-use super::{
-    BUDGETS, Dataset, Entity, Figures, Fitted, Protocol, Scored, Scorer, Span, Unfit, Unusable, threshold_for,
-};
+use super::trial::Trial;
+use super::{Dataset, Entity, Figures, KindReport, Protocol, Scorer, Span, TriggerReport, Unfit, Unusable};
 
 /// Into how many folds hubs are dealt for predictions of models that have not seen them. Machines make one fold each.
 pub const FOLDS: usize = 4;
@@ -23,6 +23,10 @@ pub struct Report {
     pub trained_entities: usize,
     /// What each scorer is worth, in the order they were given in.
     pub scorers: Vec<ScorerReport>,
+    /// How soon our own triggers notice failures; only of hubs.
+    pub triggers: Vec<TriggerReport>,
+    /// How well kinds of failures are told apart, for each moment at which it is asked; only where they are known.
+    pub kinds: Vec<KindReport>,
 }
 
 /// Which time of which entities was judged.
@@ -98,7 +102,8 @@ pub enum BacktestError {
 
 /// Judges scorers: fits them on the first folder before the cuts and tests them after, or, where there is a second
 /// folder, fits them on the whole of the first and tests them on the second. Thresholds come from the first folder, by
-/// models that have not seen the entity.
+/// models that have not seen the entity. Triggers and kinds are judged apart from it, by
+/// [`triggers`](super::triggers()) and [`kinds`](super::kinds()).
 ///
 /// # Errors
 /// There are fewer than two entities, the two folders do not go together, or a scorer fails.
@@ -108,15 +113,7 @@ pub fn run(
     scorers: &[&dyn Scorer],
     seed: u64,
 ) -> Result<Report, BacktestError> {
-    if train.entities.len() < 2 {
-        return Err(BacktestError::TooFew { found: train.entities.len() });
-    }
-    let alike = |test: &Dataset| {
-        test.protocol == train.protocol && test.columns == train.columns && test.settings == train.settings
-    };
-    if !test.is_none_or(alike) {
-        return Err(BacktestError::Unlike);
-    }
+    check(train, test)?;
     let reports = scorers.iter().map(|scorer| {
         let horizons = train.protocol.horizons(&train.settings).into_iter();
         let horizons = horizons.map(|horizon| Trial { train, test, scorer: *scorer, horizon, seed }.report());
@@ -128,91 +125,37 @@ pub fn run(
         sample_s: train.settings.sample.as_secs_f64(),
         trained_entities: train.entities.len(),
         scorers: reports.collect::<Result<_, _>>()?,
+        triggers: Vec::new(),
+        kinds: Vec::new(),
     })
 }
 
-/// One scorer at one horizon.
-struct Trial<'a> {
-    train: &'a Dataset,
-    test: Option<&'a Dataset>,
-    scorer: &'a dyn Scorer,
-    horizon: usize,
-    seed: u64,
+/// Can a model be fitted without one entity, and does what is tested go together with what is fitted on?
+pub(super) fn check(train: &Dataset, test: Option<&Dataset>) -> Result<(), BacktestError> {
+    if train.entities.len() < 2 {
+        return Err(BacktestError::TooFew { found: train.entities.len() });
+    }
+    let alike = |test: &Dataset| {
+        test.protocol == train.protocol && test.columns == train.columns && test.settings == train.settings
+    };
+    if test.is_none_or(alike) { Ok(()) } else { Err(BacktestError::Unlike) }
 }
 
-impl<'a> Trial<'a> {
-    fn report(&self) -> Result<HorizonReport, BacktestError> {
-        let settings = &self.train.settings;
-        let making = Making {
-            settings,
-            horizon: self.horizon,
-            probability: self.scorer.is_probability(),
-            seed: self.seed,
-        };
-        let fitting = fitting(self.train, self.test, self.horizon)?;
-        let folds = match self.train.protocol {
-            Protocol::Hubsim => FOLDS.min(fitting.len()),
-            Protocol::Smd => fitting.len(),
-        };
-        let mut unseen = Vec::with_capacity(folds); // The model of each fold, which knows all entities but its own.
-        for fold in 0..folds {
-            let others = fitting.iter().enumerate().filter(|(at, _)| at % folds != fold);
-            unseen.push(self.fit(&others.map(|(_, span)| span.clone()).collect::<Vec<_>>())?);
-        }
-        let scored: Vec<_> = (0..fitting.len())
-            .map(|at| self.score(unseen[at % folds].as_ref(), &fitting[at]))
-            .collect::<Result<_, _>>()?;
-        let thresholds = |of: &[Scored<'_>]| {
-            BUDGETS.map(|budget| threshold_for(of, budget, &making.watch(), settings.samples_per_day()))
-        };
-        let chosen = thresholds(&scored);
-        let others_of = |fold: usize| {
-            let others = scored.iter().enumerate().filter(|(at, _)| at % folds != fold);
-            thresholds(&others.map(|(_, scored)| scored.clone()).collect::<Vec<_>>())
-        };
-        let chosen_unseen: Vec<_> = (0..folds).map(others_of).collect();
-
-        let model = self.fit(&fitting)?;
-        let tested = self.test.unwrap_or(self.train).entities.iter().map(|entity| {
-            let part = if self.test.is_some() { 0..entity.len() } else { entity.cut..entity.len() };
-            let scored = self.score(model.as_ref(), &span(entity, part, settings.score_every))?;
-            Ok(Judged { entity, scored, thresholds: chosen })
-        });
-        let left_out = self.train.entities.iter().enumerate().map(|(at, entity)| {
-            let scored = match self.test {
-                Some(_) => scored[at].clone(),
-                None => {
-                    let later = span(entity, entity.cut..entity.len(), settings.score_every);
-                    self.score(unseen[at % folds].as_ref(), &later)?
-                }
-            };
-            Ok(Judged { entity, scored, thresholds: chosen_unseen[at % folds] })
-        });
-        let figures = |judged: Vec<Judged<'_>>| making.figures(&judged).map_err(|source| self.scores(source));
-        Ok(HorizonReport {
-            horizon_s: self.horizon as f64 * settings.sample.as_secs_f64(),
-            tested: figures(tested.collect::<Result<_, BacktestError>>()?)?,
-            left_out: figures(left_out.collect::<Result<_, BacktestError>>()?)?,
-        })
+/// Into how many folds the entities are dealt.
+pub(super) fn folds(train: &Dataset) -> usize {
+    match train.protocol {
+        Protocol::Hubsim => FOLDS.min(train.entities.len()),
+        Protocol::Smd => train.entities.len(),
     }
+}
 
-    fn fit(&self, spans: &[Span<'_>]) -> Result<Box<dyn Fitted>, BacktestError> {
-        self.scorer.fit(spans, self.horizon).map_err(|source| self.failed(source))
-    }
-
-    fn score(&self, model: &dyn Fitted, span: &Span<'a>) -> Result<Scored<'a>, BacktestError> {
-        let scores = model.score(span).map_err(|source| self.failed(source))?;
-        let scored = Scored::new(&span.entity.timeline, span.part.clone(), span.rows.clone(), scores);
-        scored.map_err(|source| self.scores(source))
-    }
-
-    fn failed(&self, source: Unfit) -> BacktestError {
-        BacktestError::Scorer { scorer: self.scorer.name().to_owned(), source }
-    }
-
-    fn scores(&self, source: Unusable) -> BacktestError {
-        BacktestError::Scores { scorer: self.scorer.name().to_owned(), source }
-    }
+/// What is judged: all of each entity of the second folder, or, without one, what comes after the cuts in the first.
+pub fn tested_parts<'a>(
+    train: &'a Dataset,
+    test: Option<&'a Dataset>,
+) -> impl Iterator<Item = (&'a Entity, Range<usize>)> {
+    let from = move |entity: &Entity| if test.is_some() { 0 } else { entity.cut };
+    test.unwrap_or(train).entities.iter().map(move |entity| (entity, from(entity)..entity.len()))
 }
 
 /// What may be fitted on: all of each entity if others are tested, else what comes before its cut, without the last rows,
@@ -234,7 +177,7 @@ pub(super) fn fitting<'a>(
     train.entities.iter().map(before).collect()
 }
 
-fn span(entity: &Entity, part: std::ops::Range<usize>, every: usize) -> Span<'_> {
+pub(super) fn span(entity: &Entity, part: Range<usize>, every: usize) -> Span<'_> {
     let rows = entity.timeline.rows(&part, every);
     Span { entity, part, rows }
 }

@@ -15,13 +15,24 @@ pub struct Span<'a> {
     pub rows: Vec<usize>,
 }
 
-/// A way to foretell failures, before it has seen any data.
-pub trait Scorer {
+/// What scores are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scale {
+    /// Numbers of which the higher is the more alarming.
+    Ranks,
+    /// Within 0 to 1, and made probabilities by what models said of entities that they had not seen, as in service.
+    Scores,
+    /// Probabilities as they are.
+    Probabilities,
+}
+
+/// A way to foretell failures, before it has seen any data. Folds are fitted side by side.
+pub trait Scorer: Sync {
     /// Its name in reports.
     fn name(&self) -> &str;
 
-    /// Are its scores probabilities? Otherwise they are ranked only.
-    fn is_probability(&self) -> bool;
+    /// What its scores are.
+    fn scale(&self) -> Scale;
 
     /// Learns from these spans what precedes a failure within `horizon` samples. It may look at nothing else: not at
     /// what lies outside of a span's part, except back from it.
@@ -32,7 +43,7 @@ pub trait Scorer {
 }
 
 /// A way to foretell failures, ready to do so.
-pub trait Fitted {
+pub trait Fitted: Send + Sync {
     /// One finite score for each row of the span, from what was known at that row.
     ///
     /// # Errors

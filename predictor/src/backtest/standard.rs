@@ -1,8 +1,12 @@
 //! Which scorers are judged when an operator asks for a backtest, and how are they taught?
 
+use std::sync::Arc;
+
 use super::scorers::{Fleet, Rule, Yielding};
-use super::{BacktestError, Dataset, Protocol, Report, Scorer, Weight, run};
-use crate::model::{Estimator, ForestSettings, LogisticSettings};
+use super::{
+    BacktestError, Dataset, Protocol, Report, Scorer, TriggerReport, Unfit, Weight, kinds, run, triggers,
+};
+use crate::model::{Estimator, ForestSettings, KindSettings, LogisticSettings, teacher};
 use crate::training::Recipe;
 
 /// The champion for hubs. Chosen on the training parts of simulated hubs, by models that had not seen the hub; among
@@ -18,9 +22,10 @@ const HUB_ROWS_EVERY: usize = 2;
 pub const FOREST_FOR_MACHINES: ForestSettings =
     ForestSettings { trees: 60, depth: 8, leaf: 50, features: None, seed: 1 };
 
-/// Judges all we have: the forest, the logistic regression that is its fallback, the plain rule of recurrence, and for
-/// machines the one of forest and rule that is served. Gives back what the features weigh in the forest, too, heaviest
-/// first.
+/// Judges all we have: the forest, the logistic regression that is its fallback, the plain rule of recurrence; of
+/// machines also the one of forest and rule that is served; of hubs also the model that ships, how soon failures are
+/// noticed, and how well their kinds are told apart. Gives back what
+/// the features weigh in the forest, too, heaviest first.
 ///
 /// # Errors
 /// As [`run`].
@@ -29,21 +34,52 @@ pub fn judge(
     test: Option<&Dataset>,
     seed: u64,
 ) -> Result<(Report, Vec<Weight>), BacktestError> {
+    let (forest, every) = champion(train, seed);
+    let logistic = forest.beside("logistic", Recipe::Logistic(LogisticSettings::default()), every);
+    let rule = Rule { sample_s: train.settings.sample.as_secs() };
+    let report = match train.protocol {
+        Protocol::Hubsim => {
+            let teacher = teacher().map_err(|source| BacktestError::Scorer {
+                scorer: TEACHER.to_owned(),
+                source: Unfit(source.into()),
+            })?;
+            let teacher = forest.beside_taught(TEACHER, Arc::new(teacher));
+            let scorers: [&dyn Scorer; 4] = [&forest, &logistic, &rule, &teacher];
+            let report = run(train, test, &scorers, seed)?;
+            let triggers = triggers(train, test, &forest)?;
+            Report { triggers, kinds: kinds(train, test, &KindSettings::default())?, ..report }
+        }
+        Protocol::Smd => {
+            let served = Yielding { model: &forest, rule: &rule, name: "served" };
+            run(train, test, &[&served, &forest, &logistic, &rule], seed)?
+        }
+    };
+    let weights = weights(&forest, train, test)?;
+    Ok((report, weights))
+}
+
+/// How soon the champion and what requests show notice failures of hubs, without the rest of [`judge`].
+///
+/// # Errors
+/// As [`triggers`].
+pub fn notice(
+    train: &Dataset,
+    test: Option<&Dataset>,
+    seed: u64,
+) -> Result<Vec<TriggerReport>, BacktestError> {
+    triggers(train, test, &champion(train, seed).0)
+}
+
+/// The name in reports of the model that ships.
+const TEACHER: &str = "teacher";
+
+/// The forest, and every how many rows it learns from one.
+fn champion(train: &Dataset, seed: u64) -> (Fleet, usize) {
     let (forest, every) = match train.protocol {
         Protocol::Hubsim => (FOREST_FOR_HUBS, HUB_ROWS_EVERY),
         Protocol::Smd => (FOREST_FOR_MACHINES, 1),
     };
-    let forest = Fleet::new("forest", train, Recipe::Forest(ForestSettings { seed, ..forest }), every);
-    let logistic = forest.beside("logistic", Recipe::Logistic(LogisticSettings::default()), every);
-    let rule = Rule { sample_s: train.settings.sample.as_secs() };
-    let served = Yielding { model: &forest, rule: &rule, name: "served" };
-    let mut scorers: Vec<&dyn Scorer> = vec![&forest, &logistic, &rule];
-    if train.protocol == Protocol::Smd {
-        scorers.insert(0, &served);
-    }
-    let report = run(train, test, &scorers, seed)?;
-    let weights = weights(&forest, train, test)?;
-    Ok((report, weights))
+    (Fleet::new("forest", train, Recipe::Forest(ForestSettings { seed, ..forest }), every), every)
 }
 
 fn weights(forest: &Fleet, train: &Dataset, test: Option<&Dataset>) -> Result<Vec<Weight>, BacktestError> {
@@ -54,7 +90,7 @@ fn weights(forest: &Fleet, train: &Dataset, test: Option<&Dataset>) -> Result<Ve
     let learnt = forest
         .learn(&spans, horizon)
         .map_err(|source| BacktestError::Scorer { scorer: forest.name().to_owned(), source })?;
-    let Estimator::Forest(learnt) = learnt else { return Ok(Vec::new()) };
+    let Estimator::Forest(learnt) = learnt.as_ref() else { return Ok(Vec::new()) };
     let importance = learnt.importance().iter().map(|weight| f64::from(*weight));
     let mut weights: Vec<Weight> = forest.feature_names().into_iter().zip(importance).collect();
     weights.sort_by(|(_, a), (_, b)| b.total_cmp(a));

@@ -1,6 +1,7 @@
 //! Entities for tests.
 
 use super::{Entity, Episode, Failure, Label, Rules, Timeline};
+use crate::telemetry::{SIGNALS, Sample};
 
 /// An entity of one column, whose value at each sample is the number of the sample. `#` is down, all else is up.
 pub(super) fn entity(name: &str, downs: &str, kind: &str, rules: &Rules) -> Entity {
@@ -16,4 +17,21 @@ pub(super) fn entity(name: &str, downs: &str, kind: &str, rules: &Rules) -> Enti
     let failures = timeline.episodes().iter().map(failure).collect();
     let values = (0..labels.len()).map(|at| at as f32).collect();
     Entity { name: name.to_owned(), timeline, failures, cut: labels.len() / 2, labels, width: 1, values }
+}
+
+/// A hub: as [`entity`], with these samples, one for each label, and these kinds and classes of its failures in turn.
+pub(super) fn hub(
+    name: &str,
+    downs: &str,
+    failures: &[(&str, &str)],
+    samples: &[Sample],
+    rules: &Rules,
+) -> Entity {
+    let mut hub = entity(name, downs, "", rules);
+    for (failure, (kind, class)) in hub.failures.iter_mut().zip(failures.iter().cycle()) {
+        (failure.kind, failure.class) = ((*kind).to_owned(), (*class).to_owned());
+    }
+    assert_eq!(samples.len(), hub.len(), "a sample for each label");
+    hub.values = samples.iter().flat_map(Sample::values).copied().collect();
+    Entity { width: SIGNALS, ..hub }
 }

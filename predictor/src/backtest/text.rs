@@ -2,7 +2,8 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{AtBudget, Figures, HorizonReport, Report, TestedOn};
+use super::tables::{aligned, kind_rows, trigger_rows};
+use super::{AtBudget, BUDGETS, Figures, HorizonReport, OfKind, Report, TestedOn};
 
 /// All figures in lines of text.
 pub fn as_text(report: &Report) -> String {
@@ -25,6 +26,14 @@ fn write_report(text: &mut String, report: &Report) -> fmt::Result {
                 write_figures(text, name, figures)?;
             }
         }
+    }
+    if !report.triggers.is_empty() {
+        writeln!(text, "\nhow soon failures are noticed")?;
+        text.push_str(&aligned(&trigger_rows(&report.triggers)));
+    }
+    if !report.kinds.is_empty() {
+        writeln!(text, "\nhow well kinds of failures are told apart")?;
+        text.push_str(&aligned(&kind_rows(&report.kinds)));
     }
     Ok(())
 }
@@ -79,15 +88,21 @@ fn write_figures(text: &mut String, name: &str, figures: &Figures) -> fmt::Resul
     writeln!(text)?;
     let rows = figures.alarms.iter().map(|at| alarm_cells(at, *eligible));
     let rows: Vec<_> = std::iter::once(ALARM_HEADINGS.map(str::to_owned)).chain(rows).collect();
-    for row in &rows {
-        write!(text, "   ")?;
-        for (column, cell) in row.iter().enumerate() {
-            let width = rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
-            write!(text, " {cell:>width$}")?;
-        }
-        writeln!(text)?;
+    text.push_str(&aligned(&rows));
+    if let Some(kinds) = kinds_in_words(figures) {
+        writeln!(text, "    {kinds}")?;
     }
     Ok(())
+}
+
+/// What was foretold of each kind at the middle budget; `None` where kinds are not known.
+pub(super) fn kinds_in_words(figures: &Figures) -> Option<String> {
+    let at = figures.alarms.get(BUDGETS.len() / 2).filter(|at| !at.kinds.is_empty())?;
+    let kinds = at.kinds.iter().map(|(kind, OfKind { eligible, foretold, lead_median_s })| {
+        let lead = lead_median_s.map(|lead| format!(" ({} before)", Minutes(lead)));
+        format!("{kind} {foretold} of {eligible}{}", lead.unwrap_or_default())
+    });
+    Some(format!("foretold at {}/day: {}", at.budget, kinds.collect::<Vec<_>>().join(", ")))
 }
 
 /// Three digits, or a dash for what there is not.

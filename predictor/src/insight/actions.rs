@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::confidence::COLD_MAX;
 use super::explain::Mover;
 use super::patterns::Pattern;
+use crate::Band;
 use crate::model::Kind;
 
 /// What can be done.
@@ -43,58 +44,6 @@ impl Action {
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-/// How likely a failure is, by what may be done about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Band {
-    /// As ever.
-    Calm,
-    /// Worth a closer look.
-    Watch,
-    /// Worth moving what costs little to move.
-    Shift,
-    /// Likelier than not.
-    Leave,
-}
-
-/// So many times the hub's own base rate is worth a closer look.
-const WATCH_TIMES: f64 = 2.0;
-
-/// The least probability at which a forecast alone may empty a hub: likelier than not.
-const LEAVE_MIN: f64 = 0.5;
-
-/// Where the bands begin: probabilities within the horizon.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Bands {
-    watch: f64,
-    shift: f64,
-    leave: f64,
-}
-
-impl Bands {
-    /// By what it costs to move a hub's sessions in vain (`swap`) and what an unforeseen failure costs (`failure`), in
-    /// the same unit, both positive: acting pays when p · failure > (1 − p) · swap. `base` is the hub's own
-    /// probability of a failure within the horizon. `None` if a number is not of that kind.
-    pub fn new(base: f64, swap: f64, failure: f64) -> Option<Self> {
-        let cost = |x: f64| x > 0.0 && x.is_finite();
-        if !cost(swap) || !cost(failure) || !(0.0..=1.0).contains(&base) {
-            return None;
-        }
-        let watch = (WATCH_TIMES * base).min(1.0);
-        let shift = (swap / (swap + failure)).max(watch);
-        Some(Self { watch, shift, leave: shift.max(LEAVE_MIN) })
-    }
-
-    /// The band of a probability; what is not a number is calm.
-    pub fn of(&self, probability: f64) -> Band {
-        match probability {
-            p if p >= self.leave => Band::Leave,
-            p if p >= self.shift => Band::Shift,
-            p if p >= self.watch && p > 0.0 => Band::Watch,
-            _ => Band::Calm,
-        }
     }
 }
 
@@ -150,6 +99,8 @@ pub struct Advice {
 /// What advice is drawn from.
 #[derive(Debug, Clone, Copy)]
 pub struct Case<'c> {
+    /// What the forecast asks for ([`ForecastPolicy::advised`](crate::ForecastPolicy::advised)).
+    pub band: Band,
     /// How likely the hub fails within the window, 0 to 1.
     pub probability: f64,
     /// How likely that is on any day, 0 to 1.
@@ -179,15 +130,15 @@ const READY_BEFORE: u32 = 30 * 60;
 const PLACE_MIN: f64 = 0.5;
 
 /// What should be done, the least intrusive first. Nothing for a calm hub without a pattern that falls due.
-pub fn advise(case: &Case<'_>, bands: &Bands) -> Vec<Advice> {
-    let band = bands.of(case.probability);
+pub fn advise(case: &Case<'_>) -> Vec<Advice> {
+    let band = case.band;
     let mut advice: Vec<Advice> = Vec::new();
     let mut add =
         |action: Action, because: Vec<Evidence>| match advice.iter_mut().find(|a| a.action == action) {
             Some(known) => known.because.extend(because),
             None => advice.push(Advice { action, because }),
         };
-    for action in from_forecast(case, band) {
+    for action in from_forecast(case) {
         add(*action, evidence(case));
     }
     if let Some(left) = case.memory.filter(|_| band >= Band::Watch) {
@@ -206,15 +157,13 @@ pub fn advise(case: &Case<'_>, bands: &Bands) -> Vec<Advice> {
 }
 
 /// The table.
-fn from_forecast(case: &Case<'_>, band: Band) -> &'static [Action] {
+fn from_forecast(case: &Case<'_>) -> &'static [Action] {
     use Action::{CallOperator, Drain, PrewarmBackup, ProbeMore, ShiftWeight};
     let kind = case.kind.map(|(kind, _)| kind);
-    // Who is not to be believed may be looked at, and no more.
-    let band = if case.confidence > COLD_MAX { band } else { band.min(Band::Watch) };
-    match (band, kind) {
+    match (case.band, kind) {
         (Band::Calm, _) => &[],
         (Band::Watch, _) => &[ProbeMore],
-        (Band::Shift, _) => &[ProbeMore, PrewarmBackup, ShiftWeight],
+        (Band::Relieve, _) => &[ProbeMore, PrewarmBackup, ShiftWeight],
         (Band::Leave, Some(Kind::Overload)) => &[ProbeMore, PrewarmBackup, ShiftWeight, CallOperator],
         // The network mends itself more often than machines and programs do.
         (Band::Leave, Some(Kind::Network) | None) => &[ProbeMore, PrewarmBackup, Drain],
@@ -254,6 +203,7 @@ mod tests {
 
     const MINUTES: Duration = Duration::from_secs(600);
     const CASE: Case<'static> = Case {
+        band: Band::Calm,
         probability: 0.0,
         base: 0.01,
         window: MINUTES,
@@ -267,8 +217,7 @@ mod tests {
     };
 
     fn check(case: Case<'_>, expected: &[Action]) {
-        let bands = Bands::new(case.base, 1.0, 9.0).unwrap();
-        let advice = advise(&case, &bands);
+        let advice = advise(&case);
         assert_eq!(advice.iter().map(|advice| advice.action).collect::<Vec<_>>(), expected, "{case:?}");
         assert!(advice.iter().all(|advice| !advice.because.is_empty()));
     }
@@ -279,18 +228,16 @@ mod tests {
 
     #[test]
     fn more_risk_asks_for_more() {
-        let at = |probability| Case { probability, ..CASE };
-        check(at(0.0), &[]);
-        check(at(0.019), &[]);
-        check(at(0.02), &[ProbeMore]);
-        check(at(0.1), &[ProbeMore, PrewarmBackup, ShiftWeight]);
-        check(at(0.5), &[ProbeMore, PrewarmBackup, Drain]);
-        check(at(f64::NAN), &[]);
+        let at = |band| Case { band, ..CASE };
+        check(at(Band::Calm), &[]);
+        check(at(Band::Watch), &[ProbeMore]);
+        check(at(Band::Relieve), &[ProbeMore, PrewarmBackup, ShiftWeight]);
+        check(at(Band::Leave), &[ProbeMore, PrewarmBackup, Drain]);
     }
 
     #[test]
     fn an_overloaded_hub_is_never_drained() {
-        let at = |kind| Case { probability: 0.9, kind: of(kind), ..CASE };
+        let at = |kind| Case { band: Band::Leave, kind: of(kind), ..CASE };
         check(at(Kind::Overload), &[ProbeMore, PrewarmBackup, ShiftWeight, CallOperator]);
         check(at(Kind::Hardware), &[ProbeMore, PrewarmBackup, Drain, CallOperator]);
         check(at(Kind::Software), &[ProbeMore, PrewarmBackup, Drain, CallOperator]);
@@ -298,13 +245,8 @@ mod tests {
     }
 
     #[test]
-    fn a_forecast_that_is_not_to_be_believed_is_looked_into() {
-        check(Case { probability: 0.99, confidence: COLD_MAX, ..CASE }, &[ProbeMore]);
-    }
-
-    #[test]
     fn memory_and_neighbours_call_somebody() {
-        let watch = Case { probability: 0.05, ..CASE };
+        let watch = Case { band: Band::Watch, ..CASE };
         check(Case { memory: Some(MINUTES), ..watch }, &[ProbeMore, CallOperator]);
         check(Case { neighbours: 0.6, ..watch }, &[ProbeMore, CallOperator]);
         check(Case { memory: Some(MINUTES), neighbours: 0.9, ..CASE }, &[]);
@@ -326,22 +268,8 @@ mod tests {
     fn evidence_names_what_pushed_towards_failure() {
         let mover = |part| Mover { feature: 3, value: 8.0, usual: 0.1, part };
         let movers = [mover(0.6), mover(-0.2)];
-        let case = Case { probability: 0.3, kind: of(Kind::Network), movers: &movers, ..CASE };
-        let advice = advise(&case, &Bands::new(0.01, 1.0, 9.0).unwrap());
+        let case = Case { band: Band::Relieve, kind: of(Kind::Network), movers: &movers, ..CASE };
+        let advice = advise(&case);
         assert_eq!(advice[0].because[2..], [Evidence::Mover(movers[0])]);
-    }
-
-    #[test]
-    fn bands_follow_costs_and_never_cross() {
-        assert_eq!(Bands::new(0.01, 0.0, 1.0), None);
-        assert_eq!(Bands::new(0.01, 1.0, f64::INFINITY), None);
-        assert_eq!(Bands::new(f64::NAN, 1.0, 1.0), None);
-        // An expensive swap: nothing is done below 90 %.
-        assert_eq!(Bands::new(0.01, 9.0, 1.0).unwrap().of(0.89), Band::Watch);
-        assert_eq!(Bands::new(0.01, 9.0, 1.0).unwrap().of(0.91), Band::Leave);
-        // A hub that fails all the time is watched only when it is worse than usual.
-        let often = Bands::new(0.2, 1.0, 99.0).unwrap();
-        assert_eq!((often.of(0.3), often.of(0.4)), (Band::Calm, Band::Shift));
-        assert_eq!(Bands::new(0.0, 1.0, 9.0).unwrap().of(0.0), Band::Calm);
     }
 }

@@ -16,6 +16,9 @@ use crate::model::{Kinds, RowsError};
 /// The horizon that confidence and explanations are about: ten minutes, the middle one.
 pub const MAIN: usize = 1;
 
+/// From this multiple of a hub's own rate on a failure is to be expected: below, nobody asks of what kind it would be.
+pub const TOLD_FROM: f64 = 2.0;
+
 /// The share of memory at which a hub has none left: the kernel and the collector take the rest.
 const MEMORY_LIMIT: f64 = 0.95;
 
@@ -39,7 +42,7 @@ pub struct Outlook {
     pub confidence: f64,
     /// Is it the prior alone that speaks, for want of history?
     pub cold: bool,
-    /// What would fail, if the model can tell kinds.
+    /// What would fail, if the model can tell kinds and a failure is to be expected.
     pub kinds: Option<Kinds>,
     /// How long until its memory runs out, if it does.
     pub memory: Option<Duration>,
@@ -75,11 +78,9 @@ impl Model {
     pub fn outlook(&self, row: &[f32], standing: &Standing) -> Result<Outlook, RowsError> {
         let outside = outside(&self.profiles, row);
         let mut basis = Basis { history: standing.history, support: 0.0, outside };
-        let mut probabilities = [0.0; HORIZONS.len()];
+        let mut probabilities = self.chances(row)?;
         for (at, (model, window)) in self.horizons.iter().zip(HORIZONS).enumerate() {
-            let score = f64::from(model.estimator.predict(row)?);
-            // A score is within 0 to 1; if rounding ever took it beyond, the nearest that is counts.
-            let calibrated = model.calibrator.probability(score.clamp(0.0, 1.0)).unwrap_or(model.base_rate);
+            let calibrated = probabilities[at];
             if at == MAIN {
                 basis.support = model.calibrator.support(calibrated);
             }
@@ -87,7 +88,9 @@ impl Model {
         }
         let prior = Outlook::of_prior(standing);
         let Some(hazard) = Hazard::new(probabilities, standing.rate.per_day()) else { return Ok(prior) };
-        let kinds = self.kinds.as_ref().map(|kinds| kinds.predict(row)).transpose()?;
+        let window = HORIZONS[MAIN];
+        let expected = hazard.within(window) >= TOLD_FROM * standing.rate.within(window);
+        let kinds = self.kinds.as_ref().filter(|_| expected).map(|kinds| kinds.predict(row)).transpose()?;
         Ok(Outlook { hazard, confidence: basis.confidence(), cold: basis.is_cold(), kinds, ..prior })
     }
 

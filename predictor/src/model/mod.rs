@@ -5,6 +5,7 @@
 //! them stands what makes a score a probability and a time, and the file in which all of it is kept.
 
 pub mod calibration;
+mod chances;
 mod estimator;
 pub mod file;
 mod forest;

@@ -1,9 +1,8 @@
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::*;
-use crate::backtest::{Rules, Settings, as_pages, as_text, testing};
+use crate::backtest::{Fitted, OfKind, Rules, Scale, Settings, as_pages, as_text, testing};
 
 const SETTINGS: Settings = Settings {
     sample: Duration::from_secs(60),
@@ -28,7 +27,10 @@ fn data(names: [&str; 5]) -> Dataset {
 }
 
 /// Who was fitted on, up to which sample, and who was scored by that, from which sample.
-type Log = Rc<RefCell<Vec<(Vec<(String, usize)>, Vec<(String, usize)>)>>>;
+type Log = Arc<Mutex<Vec<(Parts, Parts)>>>;
+
+/// Entities, and for each a sample.
+type Parts = Vec<(String, usize)>;
 
 /// Knows that what is left of ten samples is the time to the failure, and writes down what it is asked.
 #[derive(Default)]
@@ -44,22 +46,31 @@ impl Scorer for Witness {
         "witness"
     }
 
-    fn is_probability(&self) -> bool {
-        true
+    fn scale(&self) -> Scale {
+        Scale::Probabilities
     }
 
     fn fit(&self, spans: &[Span<'_>], _: usize) -> Result<Box<dyn Fitted>, Unfit> {
         let seen = spans.iter().map(|span| (span.entity.name.clone(), span.part.end)).collect();
-        self.0.borrow_mut().push((seen, Vec::new()));
-        Ok(Box::new(Testimony { log: self.0.clone(), place: self.0.borrow().len() - 1 }))
+        let mut log = self.0.lock().unwrap();
+        log.push((seen, Vec::new()));
+        Ok(Box::new(Testimony { log: Arc::clone(&self.0), place: log.len() - 1 }))
     }
 }
 
 impl Fitted for Testimony {
     fn score(&self, span: &Span<'_>) -> Result<Vec<f64>, Unfit> {
-        self.log.borrow_mut()[self.place].1.push((span.entity.name.clone(), span.part.start));
+        self.log.lock().unwrap()[self.place].1.push((span.entity.name.clone(), span.part.start));
         Ok(span.rows.iter().map(|at| if at % 10 >= 6 { 0.9 } else { 0.1 }).collect())
     }
+}
+
+/// What it was asked, the model of all last: folds are fitted in any order, and so are entities scored.
+fn log_of(witness: &Witness) -> Vec<(Parts, Parts)> {
+    let mut log = witness.0.lock().unwrap().clone();
+    log.iter_mut().for_each(|(_, scored)| scored.sort());
+    log.sort_by_key(|(fitted, _)| fitted.len());
+    log
 }
 
 const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
@@ -68,7 +79,7 @@ const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 fn nobody_is_scored_for_thresholds_by_a_model_that_has_seen_them() {
     let (witness, data) = (Witness::default(), data(NAMES));
     run(&data, None, &[&witness], 1).expect("it can be judged");
-    let log = witness.0.borrow();
+    let log = log_of(&witness);
     assert_eq!(log.len(), 6); // A model without each machine, and one of all.
     for (fitted, scored) in &log[..5] {
         assert_eq!(fitted.len(), 4);
@@ -87,7 +98,7 @@ fn nobody_is_scored_for_thresholds_by_a_model_that_has_seen_them() {
 fn with_a_second_folder_all_of_the_first_is_fitted_on() {
     let (witness, train, test) = (Witness::default(), data(NAMES), data(["f", "g", "h", "i", "j"]));
     let report = run(&train, Some(&test), &[&witness], 1).expect("it can be judged");
-    let log = witness.0.borrow();
+    let log = log_of(&witness);
     assert!(log.iter().all(|(fitted, _)| fitted.iter().all(|(name, end)| *end == 40 && name < &"f".into())));
     let (_, scored) = &log[5];
     assert_eq!(scored.iter().map(|(name, _)| name.as_str()).collect::<String>(), "fghij");
@@ -116,9 +127,58 @@ fn who_knows_the_future_is_right() {
             (Some(0.0), Some(1.0), Some(180.0))
         );
         assert_eq!((at.alarms, at.eligible_gradual, at.eligible_abrupt), (10, 10, 0));
+        let leak = OfKind { eligible: 10, foretold: 10, lead_median_s: Some(180.0) };
+        assert_eq!(at.kinds, [("mem_leak".to_owned(), leak)].into());
         assert!((figures.brier.expect("probabilities") - 0.01).abs() < 1e-12);
     }
     assert_eq!(run(&data(NAMES), None, &[&Witness::default()], 1).expect("again"), report);
+}
+
+/// Says five times what is true, of all entities but those that it has not seen: of them it says what [`Witness`] does.
+struct Boaster;
+
+struct Boasting(Vec<String>);
+
+impl Scorer for Boaster {
+    fn name(&self) -> &'static str {
+        "boaster"
+    }
+
+    fn scale(&self) -> Scale {
+        Scale::Scores
+    }
+
+    fn fit(&self, spans: &[Span<'_>], _: usize) -> Result<Box<dyn Fitted>, Unfit> {
+        Ok(Box::new(Boasting(spans.iter().map(|span| span.entity.name.clone()).collect())))
+    }
+}
+
+impl Fitted for Boasting {
+    /// Whoever it has not seen fails in half of the cases in which it says .9, and in none in which it says .1.
+    fn score(&self, span: &Span<'_>) -> Result<Vec<f64>, Unfit> {
+        let unseen = !self.0.contains(&span.entity.name);
+        let loud = |at: &usize| if unseen { at % 10 >= 3 } else { at % 10 >= 6 };
+        Ok(span.rows.iter().map(|at| if loud(at) { 0.9 } else { 0.1 }).collect())
+    }
+}
+
+#[test]
+fn scores_become_probabilities_by_what_was_said_of_strangers() {
+    let names: Vec<_> = (0..5).map(|n| n.to_string()).collect();
+    let downs = ".........#".repeat(40);
+    let entities =
+        names.iter().map(|name| testing::entity(name, &downs, "mem_leak", &SETTINGS.rules)).collect();
+    let data = Dataset { entities, ..data(NAMES) };
+    let report = run(&data, None, &[&Boaster], 1).expect("it can be judged");
+    let horizon = &report.scorers[0].horizons[0];
+    // Of six rows of nine that are loud, three end badly; what is loud is even, whoever it is.
+    let loud = |figures: &Figures| figures.calibration.last().expect("there are rows").foretold;
+    assert!((loud(&horizon.left_out) - 0.5).abs() < 0.02, "{:?}", horizon.left_out.calibration);
+    assert!((loud(&horizon.tested) - 0.5).abs() < 0.02, "{:?}", horizon.tested.calibration);
+    assert!(horizon.left_out.ece.expect("probabilities") < 0.02);
+    // Thresholds are of the same scale.
+    let threshold = horizon.tested.alarms[4].threshold;
+    assert!(threshold.is_none_or(|threshold| threshold < 0.6), "{threshold:?}");
 }
 
 #[test]
@@ -126,6 +186,7 @@ fn a_report_can_be_read_and_shown() {
     let report = run(&data(NAMES), None, &[&Witness::default()], 1).expect("it can be judged");
     let text = as_text(&report);
     assert!(text.contains("witness, 3 min ahead"), "{text}");
+    assert!(text.contains("foretold at 1/day: mem_leak 10 of 10 (3 min before)\n"), "{text}");
     assert!(text.contains("AUROC 1.000 [1.000, 1.000], AUPRC 1.000 (prevalence 0.333)"), "{text}");
     let json = serde_json::to_value(&report).expect("it is plain data");
     assert_eq!(json["tested_on"], "later_time");
@@ -161,8 +222,8 @@ fn what_cannot_be_judged_is_said() {
         fn name(&self) -> &str {
             "mad"
         }
-        fn is_probability(&self) -> bool {
-            false
+        fn scale(&self) -> Scale {
+            Scale::Ranks
         }
         fn fit(&self, _: &[Span<'_>], _: usize) -> Result<Box<dyn Fitted>, Unfit> {
             Ok(Box::new(Self))

@@ -1,11 +1,12 @@
 //! A model that all entities share.
 
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::rule::Past;
 use super::table::{Tables, row_of};
 use super::{Taught, unfit};
-use crate::backtest::{Dataset, Entity, Fitted, Protocol, Scorer, Span, Unfit};
+use crate::backtest::{Dataset, Entity, Fitted, Protocol, Scale, Scorer, Span, Unfit};
 use crate::features::{Columns, Schema};
 use crate::model::file::Model;
 use crate::model::{Estimator, Rows};
@@ -40,10 +41,29 @@ pub struct Fleet {
     every: usize,
     sample_s: u64,
     tables: Arc<Tables>,
+    lessons: Mutex<Vec<(Lesson, Arc<Estimator>)>>,
+}
+
+/// What was learnt from: parts of entities, told apart by where they are, how many rows of each, and how far ahead. A
+/// backtest asks for the same lesson more than once, for figures, for delays and for weights, and a forest takes long
+/// to grow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Lesson {
+    parts: Vec<(usize, Range<usize>, usize)>,
+    horizon: usize,
+}
+
+impl Lesson {
+    fn of(spans: &[Span<'_>], horizon: usize) -> Self {
+        let place = |entity: &Entity| std::ptr::from_ref(entity) as usize;
+        let parts =
+            spans.iter().map(|span| (place(span.entity), span.part.clone(), span.rows.len())).collect();
+        Self { parts, horizon }
+    }
 }
 
 struct Ready {
-    learnt: Estimator,
+    learnt: Arc<Estimator>,
     rowing: Rowing,
     sample_s: u64,
     horizon: usize,
@@ -59,17 +79,19 @@ impl Fleet {
             Protocol::Smd => Rowing::Machine { columns: data.columns.len() },
         };
         let sample_s = data.settings.sample.as_secs();
-        Self { name: name.to_owned(), recipe, rowing, every, sample_s, tables: Arc::default() }
+        let (tables, lessons) = (Arc::default(), Mutex::default());
+        Self { name: name.to_owned(), recipe, rowing, every, sample_s, tables, lessons }
     }
 
     /// Another recipe for the same rows, which are made only once.
     pub fn beside(&self, name: &str, recipe: Recipe, every: usize) -> Self {
         let (rowing, sample_s, tables) = (self.rowing.clone(), self.sample_s, Arc::clone(&self.tables));
-        Self { name: name.to_owned(), recipe, rowing, every, sample_s, tables }
+        let lessons = Mutex::default();
+        Self { name: name.to_owned(), recipe, rowing, every, sample_s, tables, lessons }
     }
 
     /// A whole model of hubs, judged on the same rows.
-    pub fn beside_taught<'a>(&self, name: &'a str, model: &'a Model) -> Taught<'a> {
+    pub fn beside_taught<'a>(&self, name: &'a str, model: Arc<Model>) -> Taught<'a> {
         Taught::beside(name, model, Arc::clone(&self.tables))
     }
 
@@ -81,11 +103,29 @@ impl Fleet {
         }
     }
 
-    /// The model of these spans.
+    /// The model of these spans; fitted once.
     ///
     /// # Errors
     /// Nothing can be learnt from them.
-    pub fn learn(&self, spans: &[Span<'_>], horizon: usize) -> Result<Estimator, Unfit> {
+    pub fn learn(&self, spans: &[Span<'_>], horizon: usize) -> Result<Arc<Estimator>, Unfit> {
+        let lesson = Lesson::of(spans, horizon);
+        let known = |lessons: &[(Lesson, Arc<Estimator>)]| {
+            lessons.iter().find(|(known, _)| *known == lesson).map(|(_, learnt)| Arc::clone(learnt))
+        };
+        if let Some(learnt) = known(&self.lessons()) {
+            return Ok(learnt);
+        }
+        // Not under the lock: folds are learnt side by side.
+        let learnt = Arc::new(self.fitted(spans, horizon)?);
+        self.lessons().push((lesson, Arc::clone(&learnt)));
+        Ok(learnt)
+    }
+
+    fn lessons(&self) -> MutexGuard<'_, Vec<(Lesson, Arc<Estimator>)>> {
+        self.lessons.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fitted(&self, spans: &[Span<'_>], horizon: usize) -> Result<Estimator, Unfit> {
         let parts = spans.iter().map(|span| self.examples(span, horizon)).collect::<Result<Vec<_>, _>>()?;
         let pooled =
             Examples::pooled(&parts, self.every).ok_or_else(|| unfit("there is nothing to fit on"))?;
@@ -109,8 +149,8 @@ impl Scorer for Fleet {
         &self.name
     }
 
-    fn is_probability(&self) -> bool {
-        true
+    fn scale(&self) -> Scale {
+        Scale::Scores
     }
 
     fn fit(&self, spans: &[Span<'_>], horizon: usize) -> Result<Box<dyn Fitted>, Unfit> {

@@ -18,6 +18,6 @@ pub use yielding::Yielding;
 use super::Unfit;
 
 /// What a scorer could not do, and why.
-fn unfit(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Unfit {
+pub(super) fn unfit(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Unfit {
     Unfit(why.into())
 }

@@ -2,7 +2,7 @@
 
 use super::table::Tables;
 use super::unfit;
-use crate::backtest::{Entity, Fitted, Scorer, Span, Unfit};
+use crate::backtest::{Entity, Fitted, Scale, Scorer, Span, Unfit};
 use crate::features::Recurrence;
 use crate::model::Rows;
 
@@ -24,8 +24,8 @@ impl Scorer for Rule {
         "recurrence"
     }
 
-    fn is_probability(&self) -> bool {
-        false
+    fn scale(&self) -> Scale {
+        Scale::Ranks
     }
 
     fn fit(&self, _: &[Span<'_>], horizon: usize) -> Result<Box<dyn Fitted>, Unfit> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::unfit;
-use crate::backtest::{Fitted, Predictions, Scorer, Span, Unfit};
+use crate::backtest::{Fitted, Predictions, Scale, Scorer, Span, Unfit};
 
 /// On what part of the entities a model must be better than the rule: a lucky one on a few is none for the fleet.
 const BETTER_ON: f64 = 0.75;
@@ -25,8 +25,8 @@ impl Scorer for Yielding<'_> {
     }
 
     /// The rule's scores are ranks.
-    fn is_probability(&self) -> bool {
-        false
+    fn scale(&self) -> Scale {
+        Scale::Ranks
     }
 
     fn fit(&self, spans: &[Span<'_>], horizon: usize) -> Result<Box<dyn Fitted>, Unfit> {

@@ -91,11 +91,7 @@ fn it_foretells_hubs_that_it_has_not_seen_and_says_how_well() {
     let record = record::Record::new(0, Pupil::of(&stranger.samples, &stranger.failures)).unwrap();
     let start = stranger.failures[3].start;
     let rows = record.rows(&Schema::telemetry(), &[start - 200, start - 3]).unwrap();
-    let chance = |row| {
-        let horizon = &MODEL.horizons[1];
-        let score = f64::from(horizon.estimator.predict(rows.rows().row(row).unwrap()).unwrap());
-        horizon.calibrator.probability(score.min(1.0)).unwrap()
-    };
+    let chance = |row| MODEL.chances(rows.rows().row(row).unwrap()).unwrap()[1];
     assert!(chance(0) < 0.05 && chance(1) > 0.5, "{} and {}", chance(0), chance(1));
 }
 
