@@ -2,157 +2,34 @@
 //!
 //! Owns ratios and the comparison with the reference figures. Does not know how the runs came about.
 
-use std::fmt::Write as _;
+mod figures;
+mod svg;
+mod tables;
 
-use crate::load::Run;
-use crate::page::{self, Spread, thousands};
-use crate::peers::{BASE_FIRST, BASE_SECOND, PEERS, Peer, REFERENCE_FLOOR, REFERENCE_MACHINE, Site};
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::Result;
+
+use self::figures::{main_series, per_cpu, place};
+use self::tables::ratio;
+use crate::case::{Case, Field, Way};
+use crate::page::{self, thousands};
+use crate::peers::{BASE_FIRST, BASE_SECOND, BASE_THIRD, OURS, PEERS, REFERENCE_MACHINE, Role, Site};
 use crate::rounds::{Series, Settings};
 
-/// Answers per CPU second of the proxy; `None` without a proxy.
-fn per_cpu(run: &Run) -> Option<f64> {
-    (run.proxy_cpu > 0.0).then(|| run.answers as f64 / run.proxy_cpu)
-}
-
-fn place(name: &str) -> Option<usize> {
-    PEERS.iter().position(|peer| peer.name == name)
-}
-
-impl Series {
-    fn good(&self, at: usize) -> impl Iterator<Item = &Run> {
-        self.runs.get(&at).into_iter().flatten().flatten()
-    }
-
-    fn spread(&self, at: usize, figure: impl Fn(&Run) -> Option<f64>) -> Option<Spread> {
-        Spread::of(self.good(at).filter_map(figure))
-    }
-
-    /// The ratio of two peers' figures, taken within each round: what disturbs a round disturbs both.
-    fn paired(&self, at: usize, base: &str) -> Option<Spread> {
-        let base = self.runs.get(&place(base)?)?;
-        Spread::of(
-            self.runs
-                .get(&at)?
-                .iter()
-                .zip(base)
-                .filter_map(|(run, base)| Some(per_cpu(run.as_ref()?)? / per_cpu(base.as_ref()?)?)),
-        )
-    }
-
-    /// Errors of all peers, and why runs were given up.
-    #[must_use]
-    pub fn errors(&self) -> Vec<String> {
-        let counted = self.runs.iter().flat_map(|(at, runs)| {
-            runs.iter().flatten().filter(|run| run.errors > 0).map(|run| {
-                let first = run.first_error.as_deref().unwrap_or("unknown");
-                format!(
-                    "{}, {}: {} errors, the first: {first}",
-                    self.case.title(),
-                    PEERS[*at].name,
-                    run.errors
-                )
-            })
-        });
-        counted.chain(self.failures.iter().cloned()).collect()
-    }
-
-    fn table(&self) -> String {
-        let mut out = format!("### {}, {} connections\n\n", self.case.title(), self.connections);
-        let _ = writeln!(
-            out,
-            "| peer | **req per proxy-CPU-s** | min..max | µs per req | ÷ {BASE_FIRST} | ÷ {BASE_SECOND} | req/s | \
-             proxy CPU | p50 µs | p99 µs | errors |\n| --- | ---: | --- | ---: | --- | --- | ---: | ---: | ---: | ---: | ---: |"
-        );
-        for (&at, runs) in &self.runs {
-            let row = self.row(at);
-            let given_up = runs.iter().filter(|run| run.is_none()).count();
-            let note = if given_up > 0 { format!(" ({given_up} runs given up)") } else { String::new() };
-            let _ = writeln!(out, "{row}{note} |");
-        }
-        out
-    }
-
-    /// Rows for the one table of all cases with one connection.
-    fn rows_single(&self) -> String {
-        let whole = |spread: Option<Spread>| spread.map_or("-".to_owned(), |s| thousands(s.median));
-        let row = |&at: &usize| {
-            format!(
-                "| {} | {} | {} | {} | {} | {} | {} |\n",
-                self.case.title(),
-                PEERS[at].name,
-                whole(self.spread(at, per_cpu)),
-                whole(self.spread(at, |run| Some(run.answers as f64 / run.seconds))),
-                whole(self.spread(at, |run| Some(run.p50 as f64))),
-                whole(self.spread(at, |run| Some(run.p99 as f64))),
-                self.good(at).map(|run| run.errors).sum::<u64>(),
-            )
-        };
-        self.runs.keys().map(row).collect()
-    }
-
-    fn row(&self, at: usize) -> String {
-        let whole = |spread: Option<Spread>| spread.map_or("-".to_owned(), |s| thousands(s.median));
-        let cpu = self.spread(at, per_cpu);
-        let ratio = |base: &str| {
-            self.paired(at, base)
-                .map_or("-".to_owned(), |s| format!("{:.2} ({:.2}..{:.2})", s.median, s.min, s.max))
-        };
-        let range = cpu.map_or("-".to_owned(), |s| format!("{}..{}", thousands(s.min), thousands(s.max)));
-        let share =
-            self.spread(at, |run| (run.proxy_cpu > 0.0).then_some(100.0 * run.proxy_cpu / run.seconds));
-        format!(
-            "| {} | {} | {range} | {} | {} | {} | {} | {} | {} | {} | {}",
-            PEERS[at].name,
-            cpu.map_or("-".to_owned(), |s| format!("**{}**", thousands(s.median))),
-            cpu.map_or("-".to_owned(), |s| format!("{:.1}", 1e6 / s.median)),
-            ratio(BASE_FIRST),
-            ratio(BASE_SECOND),
-            whole(self.spread(at, |run| Some(run.answers as f64 / run.seconds))),
-            share.map_or("-".to_owned(), |s| format!("{:.0} %", s.median)),
-            whole(self.spread(at, |run| Some(run.p50 as f64))),
-            whole(self.spread(at, |run| Some(run.p99 as f64))),
-            self.good(at).map(|run| run.errors).sum::<u64>(),
-        )
-    }
-
-    /// A line for each peer that has reference figures.
-    fn against_reference(&self) -> Vec<String> {
-        let compare = |(at, peer): (usize, &Peer)| {
-            let wanted = peer.reference.as_ref()?.of(self.case);
-            let measured = self.spread(at, per_cpu)?.median;
-            let share = measured / wanted;
-            let verdict = if share < REFERENCE_FLOOR {
-                format!(
-                    " **NOTE: below {:.0} %. On a comparable machine this peer is likely misconfigured or the machine \
-                     was busy; do not quote ratios to it.**",
-                    REFERENCE_FLOOR * 100.0
-                )
-            } else {
-                String::new()
-            };
-            Some(format!(
-                "- {}, {}: {} here, {} there: {:.0} %.{verdict}",
-                self.case.title(),
-                peer.name,
-                thousands(measured),
-                thousands(wanted),
-                share * 100.0
-            ))
-        };
-        PEERS.iter().enumerate().filter_map(compare).collect()
-    }
-}
+pub use self::svg::{Bars, Group};
 
 /// The whole report in Markdown.
 #[must_use]
 pub fn markdown(site: &Site, settings: &Settings, all: &[Series], invocation: &str) -> String {
-    let mut out = String::new();
-    let main = || all.iter().filter(|series| series.connections == settings.connections);
-    for series in main() {
+    let mut out = summary(settings, all);
+    let is_main = |series: &&Series| series.connections == series.case.connections(settings.connections);
+    for series in all.iter().filter(is_main) {
         out.push_str(&series.table());
         out.push('\n');
     }
-    let mut single = all.iter().filter(|series| series.connections != settings.connections).peekable();
+    let mut single = all.iter().filter(|series| !is_main(series)).peekable();
     if single.peek().is_some() {
         out.push_str(
             "### One connection, for information\n\nNothing queues and nothing is batched: the latency of a request, \
@@ -162,11 +39,13 @@ pub fn markdown(site: &Site, settings: &Settings, all: &[Series], invocation: &s
         single.for_each(|series| out.push_str(&series.rows_single()));
         out.push('\n');
     }
-    let _ = writeln!(out, "Against the reference ({REFERENCE_MACHINE}), in requests per proxy-CPU-second:\n");
-    for line in
-        all.iter().filter(|s| s.connections == settings.connections).flat_map(Series::against_reference)
-    {
-        let _ = writeln!(out, "{line}");
+    let references: Vec<String> = all.iter().filter(is_main).flat_map(Series::against_reference).collect();
+    if !references.is_empty() {
+        let _ = writeln!(
+            out,
+            "Against the reference ({REFERENCE_MACHINE}), in requests per proxy-CPU-second:\n\n{}",
+            references.join("\n")
+        );
     }
     let errors: Vec<String> = all.iter().flat_map(Series::errors).collect();
     let _ = writeln!(out, "\nErrors: {}\n", if errors.is_empty() { "none." } else { "" });
@@ -175,6 +54,91 @@ pub fn markdown(site: &Site, settings: &Settings, all: &[Series], invocation: &s
     }
     let _ = writeln!(out, "\n{}", circumstances(site, settings, all, invocation));
     out
+}
+
+/// Ours against the others, a line for each case.
+fn summary(settings: &Settings, all: &[Series]) -> String {
+    let Some(ours) = place(OURS) else { return String::new() };
+    let bases = [BASE_FIRST, BASE_SECOND, BASE_THIRD];
+    let gateways = PEERS.iter().filter(|peer| peer.role == Role::Gateway).map(|peer| peer.name);
+    let mut out = format!(
+        "### {OURS}: requests per CPU second, and how many times those of the others\n\n| case | req per CPU-s | ÷ {} |\n\
+         | --- | ---: | --- | --- | --- |\n",
+        bases.join(" | ÷ ")
+    );
+    let mut beside = String::new();
+    for series in Case::all().iter().filter_map(|case| main_series(all, *case, settings.connections)) {
+        let Some(rate) = series.spread(ours, per_cpu) else { continue };
+        let rate = thousands(rate.median);
+        if series.case.field() == Field::Gateways {
+            for name in gateways.clone() {
+                let Some(times) = series.paired(ours, name) else { continue };
+                let _ = writeln!(
+                    beside,
+                    "{}: {rate} per CPU second, {} times those of {name}.",
+                    series.case.title(),
+                    ratio(Some(times))
+                );
+            }
+            continue;
+        }
+        let ratios = bases.map(|base| ratio(series.paired(ours, base)));
+        let _ = writeln!(out, "| {} | {rate} | {} |", series.case.title(), ratios.join(" | "));
+    }
+    format!("{out}\n{beside}\n")
+}
+
+/// Writes the bars of these runs beside the page.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn draw(folder: &Path, settings: &Settings, all: &[Series]) -> Result<()> {
+    let cases = |wanted: &dyn Fn(Case) -> bool| -> Vec<&Series> {
+        let series = Case::all().iter().filter(|case| wanted(**case));
+        series.filter_map(|case| main_series(all, *case, settings.connections)).collect()
+    };
+    let group = |series: &Series, figure: &dyn Fn(usize) -> Option<f64>| Group {
+        name: series.case.title().to_owned(),
+        bars: series.runs.keys().filter_map(|at| Some((PEERS[*at].name.to_owned(), figure(*at)?))).collect(),
+    };
+    let in_proxies = |case: Case| case.field() == Field::Proxies;
+    let rates = cases(&|case| in_proxies(case) && matches!(case.way(), Way::Closed | Way::Http2));
+    let latencies = cases(&|case| matches!(case.way(), Way::Rate(_)));
+    let handshakes = cases(&|case| case.way() == Way::Handshakes);
+    let cpu = |series: &Series, at| series.spread(at, per_cpu).map(|s| s.median);
+    let all_bars = [
+        (
+            "throughput.svg",
+            "Requests per CPU second of the proxy (more is better)",
+            rates.iter().map(|s| group(s, &|at| cpu(s, at))).collect::<Vec<_>>(),
+        ),
+        (
+            "latency.svg",
+            "Median latency added at a fixed rate, µs (less is better)",
+            latencies
+                .iter()
+                .map(|s| {
+                    let added = |at: usize| {
+                        s.added(at, "direct", |run| run.p50)
+                            .filter(|_| PEERS[at].launch.is_some())
+                            .map(|s| s.median)
+                    };
+                    group(s, &added)
+                })
+                .collect(),
+        ),
+        (
+            "tls.svg",
+            "CPU of the proxy per new TLS connection, µs (less is better)",
+            handshakes.iter().map(|s| group(s, &|at| cpu(s, at).map(|rate| 1e6 / rate))).collect(),
+        ),
+    ];
+    for (file, title, groups) in all_bars {
+        if !groups.is_empty() {
+            Bars { title: title.to_owned(), groups }.write(&folder.join(file))?;
+        }
+    }
+    Ok(())
 }
 
 fn circumstances(site: &Site, settings: &Settings, all: &[Series], invocation: &str) -> String {
@@ -199,7 +163,7 @@ fn circumstances(site: &Site, settings: &Settings, all: &[Series], invocation: &
             hub.median, load.median
         );
     }
-    for peer in PEERS.iter().filter(|peer| peer.launch.is_some()) {
+    for peer in PEERS.iter().filter(|peer| peer.launch.is_some() && settings.wants(peer)) {
         let version = peer.version(site).unwrap_or_else(|| "not found, not measured".to_owned());
         let command = peer.described(site).map_or(String::new(), |command| format!("<br>`{command}`"));
         let _ = writeln!(out, "| {} | {version}{command} |", peer.name);
@@ -212,7 +176,9 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::wire::Case;
+    use crate::case::Case;
+    use crate::load::Run;
+    use crate::page::Spread;
 
     fn run(answers: u64, proxy_cpu: f64) -> Option<Run> {
         let (errors, first_error, seconds) = (0, None, 1.0);

@@ -1,0 +1,78 @@
+//! What does an endpoint need for things that are there and do nothing?
+//!
+//! Owns the opening of idle sessions, streams and connections. Whoever calls it reads the endpoint's memory and lets
+//! go of what it was given.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use anyhow::{Context, Result, ensure};
+
+use super::client::{handshake, open, roundtrip};
+use crate::case::Era;
+use crate::wire::requests;
+use crate::wire::step::Step;
+
+/// Sessions that are opened over one connection: endpoints close those that have served for long.
+const HANDSHAKES_PER_CONNECTION: usize = 100;
+
+/// What is held.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum Kind {
+    /// Legacy sessions, without a connection.
+    Sessions,
+    /// Legacy sessions that listen: each has a connection with a GET whose stream says nothing.
+    Streams,
+    /// Keep-alive connections that have carried one modern request each.
+    Connections,
+}
+
+/// Opens so many of them. The connections are open as long as the caller keeps them; sessions stay.
+///
+/// # Errors
+/// When the endpoint does not open one of them.
+pub fn hold(target: SocketAddr, kind: Kind, count: usize) -> Result<Vec<TcpStream>> {
+    let authority = target.to_string();
+    let mut held = Vec::new();
+    if kind == Kind::Connections {
+        let request = Step::Call.request(Era::Modern, &authority, None);
+        for n in 0..count {
+            let stream = open(target)?;
+            let (status, _) =
+                roundtrip(&stream, request.bytes()).with_context(|| format!("using connection {n}"))?;
+            ensure!(status == 200, "connection {n}: status {status}");
+            held.push(stream);
+        }
+        return Ok(held);
+    }
+    for first in (0..count).step_by(HANDSHAKES_PER_CONNECTION) {
+        let stream = open(target)?;
+        for n in first..count.min(first + HANDSHAKES_PER_CONNECTION) {
+            let session = handshake(&stream, &authority).with_context(|| format!("opening session {n}"))?;
+            if kind == Kind::Streams {
+                held.push(
+                    listen(target, &authority, &session).with_context(|| format!("opening stream {n}"))?,
+                );
+            }
+        }
+    }
+    Ok(held)
+}
+
+/// Opens the stream of a session and waits for its head.
+fn listen(target: SocketAddr, authority: &str, session: &str) -> Result<TcpStream> {
+    let mut stream = open(target)?;
+    stream.write_all(&requests::listen(authority, session)).context("writing a request")?;
+    let (mut buffer, mut filled) = ([0; 2048], 0);
+    while memchr::memmem::find(&buffer[..filled], b"\r\n\r\n").is_none() {
+        let read = stream.read(&mut buffer[filled..]).context("reading the head of a stream")?;
+        ensure!(read > 0, "the endpoint closed the connection");
+        filled += read;
+    }
+    ensure!(
+        buffer.starts_with(b"HTTP/1.1 200"),
+        "GET was answered with {}",
+        String::from_utf8_lossy(&buffer[..filled.min(40)])
+    );
+    Ok(stream)
+}
