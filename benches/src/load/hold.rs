@@ -47,32 +47,32 @@ pub fn hold(target: SocketAddr, kind: Kind, count: usize) -> Result<Vec<TcpStrea
     }
     for first in (0..count).step_by(HANDSHAKES_PER_CONNECTION) {
         let stream = open(target)?;
+        let begun = held.len();
         for n in first..count.min(first + HANDSHAKES_PER_CONNECTION) {
             let session = handshake(&stream, &authority).with_context(|| format!("opening session {n}"))?;
             if kind == Kind::Streams {
-                held.push(
-                    listen(target, &authority, &session).with_context(|| format!("opening stream {n}"))?,
-                );
+                let mut stream = open(target)?;
+                stream.write_all(&requests::listen(&authority, &session)).context("writing a request")?;
+                held.push(stream);
             }
+        }
+        // Only now: a proxy may keep the head of a stream for 200 ms, in the hope of more.
+        for (n, stream) in held.iter_mut().enumerate().skip(begun) {
+            read_head(stream).with_context(|| format!("opening stream {n}"))?;
         }
     }
     Ok(held)
 }
 
-/// Opens the stream of a session and waits for its head.
-fn listen(target: SocketAddr, authority: &str, session: &str) -> Result<TcpStream> {
-    let mut stream = open(target)?;
-    stream.write_all(&requests::listen(authority, session)).context("writing a request")?;
+/// Waits for the head of a stream.
+fn read_head(stream: &mut TcpStream) -> Result<()> {
     let (mut buffer, mut filled) = ([0; 2048], 0);
     while memchr::memmem::find(&buffer[..filled], b"\r\n\r\n").is_none() {
         let read = stream.read(&mut buffer[filled..]).context("reading the head of a stream")?;
         ensure!(read > 0, "the endpoint closed the connection");
         filled += read;
     }
-    ensure!(
-        buffer.starts_with(b"HTTP/1.1 200"),
-        "GET was answered with {}",
-        String::from_utf8_lossy(&buffer[..filled.min(40)])
-    );
-    Ok(stream)
+    let line = String::from_utf8_lossy(&buffer[..filled.min(40)]);
+    ensure!(line.starts_with("HTTP/1.1 200"), "GET was answered with {line}");
+    Ok(())
 }
