@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use crate::case::{Case, Field};
 use crate::load::{Run, hold};
 use crate::peers::running::Running;
-use crate::peers::{PEERS, Peer, Site};
+use crate::peers::{PEERS, Peer, Role, Site};
 use crate::stage::{self, Load};
 
 /// Most rounds with one connection, whose figures are for information, and among gateways that are far apart.
@@ -60,11 +60,14 @@ pub fn measure(site: &Site, settings: &Settings) -> Result<Vec<Series>> {
         if cases.is_empty() {
             continue;
         }
-        let (hub, started) = (stage::start_hub(site)?, start_peers(site, settings, field)?);
+        let hub = stage::start_hub(site)?;
+        let (started, mut missing) = start_peers(site, settings, field)?;
         let stage = Stage { site, settings, hub, started };
         let rounds = if field == Field::Gateways { settings.rounds.min(FEW_ROUNDS) } else { settings.rounds };
         for &case in &cases {
-            all.push(stage.series(case, case.connections(settings.connections), rounds));
+            let mut series = stage.series(case, case.connections(settings.connections), rounds);
+            series.failures.append(&mut missing);
+            all.push(series);
         }
         if settings.connections != 1 {
             // One connection shows what a request costs without batching, and how long it takes when nothing queues.
@@ -84,11 +87,20 @@ impl Settings {
     }
 }
 
-fn start_peers(site: &Site, settings: &Settings, field: Field) -> Result<Vec<Started>> {
-    let mut started = Vec::new();
+/// Starts all who take part. One that cannot be started is left out, and said why; without ours there is nothing to measure.
+fn start_peers(site: &Site, settings: &Settings, field: Field) -> Result<(Vec<Started>, Vec<String>)> {
+    let (mut started, mut missing) = (Vec::new(), Vec::new());
     let wanted = |peer: &Peer| peer.takes_part(field) && settings.wants(peer);
     for (at, peer) in PEERS.iter().enumerate().filter(|(_, peer)| wanted(peer)) {
-        let running = peer.start(site)?;
+        let running = match peer.start(site) {
+            Ok(running) => running,
+            Err(error) if matches!(peer.role, Role::Proxy | Role::Gateway) => {
+                eprintln!("LEFT OUT: {error:#}");
+                missing.push(format!("{} was left out: it did not start", peer.name));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         if running.is_none() && peer.launch.is_some() {
             eprintln!("{}: program not found, LEFT OUT", peer.name);
             continue;
@@ -97,7 +109,7 @@ fn start_peers(site: &Site, settings: &Settings, field: Field) -> Result<Vec<Sta
             .with_context(|| format!("at {}", peer.name))?;
         started.push(Started { at, peer, running });
     }
-    Ok(started)
+    Ok((started, missing))
 }
 
 struct Started {
