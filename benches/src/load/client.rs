@@ -71,7 +71,7 @@ impl Client {
 
     /// Sends the next request. `due` is when that should have happened.
     pub(super) fn send(&mut self, due: Instant) -> Result<()> {
-        self.step = self.order.next();
+        self.step = self.order.step();
         self.id += 1;
         let (step, _) = self.case.steps()[self.step];
         let request = self.requests[self.step]
@@ -144,7 +144,7 @@ pub(super) fn check(answer: &Message<'_>, expected: &mut Expect, id: u32) -> Res
             );
         }
         Expect::Session => {
-            ensure!(answer.session.is_some(), "initialize was answered without Mcp-Session-Id")
+            ensure!(answer.session.is_some(), "initialize was answered without Mcp-Session-Id");
         }
         Expect::Accepted | Expect::Ended => {}
     }

@@ -176,7 +176,7 @@ impl Order {
     }
 
     /// The place of the next step among the steps.
-    pub fn next(&mut self) -> usize {
+    pub fn step(&mut self) -> usize {
         if let Some(at) = self.due.pop() {
             return at;
         }
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn a_mix_holds_its_shares_and_sessions_are_opened_and_ended_in_order() {
         let mut order = Order::new(LEGACY_MIX, 7);
-        let drawn: Vec<Step> = (0..100_000).map(|_| LEGACY_MIX[order.next()].0).collect();
+        let drawn: Vec<Step> = (0..100_000).map(|_| LEGACY_MIX[order.step()].0).collect();
         let count = |step| drawn.iter().filter(|other| **other == step).count() as f64;
         let draws = drawn.len() as f64 - count(Step::Initialized) - count(Step::Delete);
         for (step, weight) in LEGACY_MIX.iter().filter(|(_, weight)| *weight > 0) {
