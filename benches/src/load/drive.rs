@@ -21,7 +21,7 @@ const STALLED_AFTER: Duration = Duration::from_secs(1);
 const TIMER: u64 = u64::MAX;
 
 /// Everything that takes part in a run.
-struct Stage<'a> {
+pub(super) struct Stage<'a> {
     plan: &'a Plan,
     poll: rustix::fd::OwnedFd,
     clients: Vec<Client>,
@@ -41,27 +41,7 @@ enum Pace {
 }
 
 pub(super) fn run(plan: &Plan, rate: Option<u32>) -> Result<Run> {
-    let poll = epoll::create(epoll::CreateFlags::CLOEXEC).context("creating an epoll set")?;
-    let mut clients = Vec::with_capacity(plan.connections);
-    for number in 0..plan.connections {
-        let client = Client::connect(plan.target, plan.case, number)
-            .with_context(|| format!("opening connection {number}"))?;
-        client.watch(&poll, number)?;
-        clients.push(client);
-    }
-    let pace = match rate {
-        None => Pace::Closed,
-        Some(rate) => Pace::rate(rate, &poll)?,
-    };
-    let (tally, events) = (Tally::new(plan)?, Vec::with_capacity(256));
-    let mut stage = Stage { plan, poll, clients, tally, events, pace, turn: 0 };
-    let found = stage.measure();
-    for session in stage.clients.iter().filter_map(|client| client.session.as_deref()) {
-        // Politeness towards the endpoint; the figures are in.
-        let _ = client::end(plan.target, session);
-    }
-    let (before, after, seconds) = found?;
-    Ok(stage.tally.close(&before, &after, seconds))
+    Stage::new(plan, rate)?.run()
 }
 
 impl Pace {
@@ -79,7 +59,41 @@ impl Pace {
     }
 }
 
-impl Stage<'_> {
+impl<'a> Stage<'a> {
+    /// Opens the connections, and sessions where the era has them.
+    pub(super) fn new(plan: &'a Plan, rate: Option<u32>) -> Result<Self> {
+        let poll = epoll::create(epoll::CreateFlags::CLOEXEC).context("creating an epoll set")?;
+        let mut clients = Vec::with_capacity(plan.connections);
+        for number in 0..plan.connections {
+            let client = Client::connect(plan.target, plan.case, number)
+                .with_context(|| format!("opening connection {number}"))?;
+            client.watch(&poll, number)?;
+            clients.push(client);
+        }
+        let pace = match rate {
+            None => Pace::Closed,
+            Some(rate) => Pace::rate(rate, &poll)?,
+        };
+        let (tally, events) = (Tally::new(plan)?, Vec::with_capacity(256));
+        Ok(Self { plan, poll, clients, tally, events, pace, turn: 0 })
+    }
+
+    /// Takes every answer of status 200 for right.
+    #[cfg(test)]
+    pub(super) fn expect_anything(&mut self) {
+        self.tally.expected.fill(crate::wire::step::Expect::Ended);
+    }
+
+    pub(super) fn run(mut self) -> Result<Run> {
+        let found = self.measure();
+        for session in self.clients.iter().filter_map(|client| client.session.as_deref()) {
+            // Politeness towards the endpoint; the figures are in.
+            let _ = client::end(self.plan.target, session);
+        }
+        let (before, after, seconds) = found?;
+        Ok(self.tally.close(&before, &after, seconds))
+    }
+
     /// Warm-up and window. The CPU times at its ends, and its length in seconds.
     fn measure(&mut self) -> Result<(Clocks, Clocks, f64)> {
         let mut now = Instant::now();

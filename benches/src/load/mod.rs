@@ -98,24 +98,43 @@ pub fn probe(target: SocketAddr) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::net::TcpListener;
     use std::thread;
 
+    use super::hold::{Kind, hold};
     use super::*;
+    use crate::wire::answers;
+    use crate::wire::step::Step;
 
     fn plan(case: Case, target: SocketAddr) -> Plan {
-        let me = std::process::id();
         let (warmup, window) = (Duration::from_millis(20), Duration::from_millis(100));
-        Plan { target, case, connections: 4, warmup, window, proxy: None, hub: me }
+        Plan {
+            target,
+            case,
+            connections: 4,
+            in_flight: 3,
+            warmup,
+            window,
+            certificate: None,
+            proxy: None,
+            hub: std::process::id(),
+        }
+    }
+
+    fn hub() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let target = listener.local_addr().expect("an address");
+        thread::spawn(move || crate::hub::serve(&listener));
+        target
     }
 
     #[test]
     fn the_bench_hub_gives_only_right_answers_in_every_case() {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let target = listener.local_addr().expect("an address");
-        thread::spawn(move || crate::hub::serve(&listener));
+        let target = hub();
         probe(target).expect("the hub serves");
-        for case in Case::ALL {
+        let cleartext = |case: &&Case| matches!(case.way(), Way::Closed | Way::Rate(_));
+        for &case in Case::all().iter().filter(cleartext) {
             // A machine too busy for an answer within the window is no fault of the hub's: then ask again.
             let answered = (0..20).any(|_| {
                 let run = run(&plan(case, target)).expect("a run");
@@ -127,8 +146,22 @@ mod tests {
         }
     }
 
-    /// Serves each connection with the same bytes for every read.
-    fn parrot(answer: Vec<u8>) -> SocketAddr {
+    #[test]
+    fn what_is_held_is_open_as_long_as_it_is_held() {
+        let target = hub();
+        for (kind, open) in [(Kind::Sessions, 0), (Kind::Streams, 120), (Kind::Connections, 120)] {
+            let held = hold(target, kind, 120).expect("open");
+            assert_eq!(held.len(), open, "{kind:?}");
+            for stream in &held {
+                stream.set_nonblocking(true).expect("a socket");
+                let error = { stream }.read(&mut [0]).expect_err("neither words nor an end");
+                assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock, "{kind:?}");
+            }
+        }
+    }
+
+    /// Serves each connection with the same bytes for every read, after a pause.
+    fn parrot(answer: Vec<u8>, pause: Duration) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let target = listener.local_addr().expect("an address");
         thread::spawn(move || {
@@ -138,6 +171,7 @@ mod tests {
                     let mut stream = stream;
                     let mut buffer = [0; 4096];
                     while stream.read(&mut buffer).is_ok_and(|read| read > 0) {
+                        thread::sleep(pause);
                         if stream.write_all(&answer).is_err() {
                             break;
                         }
@@ -151,9 +185,9 @@ mod tests {
     #[test]
     fn a_wrong_id_and_a_wrong_status_are_errors() {
         let failed = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n".to_vec();
-        for (answer, words) in [(wire::json_answer("00000000"), "not the hub's"), (failed, "status 502")] {
+        for (answer, words) in [(answers::answer(Step::Call), "not the hub's"), (failed, "status 502")] {
             // Given up after too many errors, or the window was over before: either way the first one is told.
-            let told = match run(&plan(Case::JsonModern, parrot(answer))) {
+            let told = match run(&plan(Case::JsonModern, parrot(answer, Duration::ZERO))) {
                 Ok(run) => {
                     assert!(run.answers == 0 && run.errors > 0, "{run:?}");
                     run.first_error.unwrap_or_default()
@@ -162,5 +196,18 @@ mod tests {
             };
             assert!(told.contains(words), "{told}");
         }
+    }
+
+    #[test]
+    fn at_a_fixed_rate_latency_counts_from_when_a_request_was_due() {
+        // Four connections and 20 ms an answer: 200 a second of the 6,000 that are due. Whoever counts from the moment of
+        // sending finds 20 ms each.
+        let wrong = parrot(answers::answer(Step::Call), Duration::from_millis(20));
+        let mut plan = plan(Case::RateModern, wrong);
+        plan.window = Duration::from_millis(300);
+        let mut stage = drive::Stage::new(&plan, Some(6_000)).expect("connections");
+        stage.expect_anything();
+        let run = stage.run().expect("a run");
+        assert!(run.answers > 0 && run.p50 > 60_000, "{run:?}");
     }
 }
