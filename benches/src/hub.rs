@@ -138,13 +138,16 @@ impl Connection {
                 ),
             };
             let bytes = answer.bytes();
-            let written = match self.stream.write(bytes) {
+            let waits = !self.unsent.is_empty();
+            let written = match if waits { Ok(0) } else { self.stream.write(bytes) } {
                 Ok(written) => written,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
                 Err(error) => return Err(error).context("writing an answer"),
             };
             if written < bytes.len() {
                 self.unsent.extend_from_slice(&bytes[written..]);
+            }
+            if !waits && !self.unsent.is_empty() {
                 watch(poll, &self.stream, place, epoll::EventFlags::OUT)?;
             }
             ensure!(!closes, "the client asked to close");
@@ -298,5 +301,42 @@ mod tests {
         check(public, json, r#""cacheScope":"public""#);
         check(&call("1", "nobody"), json, r#""id":1,"error""#);
         check(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, "HTTP/1.1 202", "");
+    }
+
+    #[test]
+    fn a_client_that_reads_late_gets_every_answer_in_order() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let target = listener.local_addr().expect("an address");
+        std::thread::spawn(move || serve(&listener));
+        let mut stream = TcpStream::connect(target).expect("a connection");
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(10))).expect("a socket");
+        let mut request = Step::Call97k.request(crate::case::Era::Modern, "127.0.0.1:1", None);
+        let mut expected = Template::new(answers::body(Step::Call97k));
+        let (mut buffer, mut filled) = (vec![0; 1 << 20], 0);
+        // More than sockets hold, twice: the hub must read on when all of the first is gone.
+        for turn in [10_000_000, 20_000_000] {
+            for n in 0..80 {
+                request.fill(turn + n);
+                stream.write_all(request.bytes()).expect("room for requests");
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            for n in 0..80 {
+                let mut scratch = Vec::new();
+                let len = loop {
+                    if let Some(answer) =
+                        http::response(&buffer[..filled], &mut scratch).expect("well formed")
+                    {
+                        expected.fill(turn + n);
+                        assert!(answer.body == expected.bytes(), "answer {n} of {turn}");
+                        break answer.len;
+                    }
+                    let read = stream.read(&mut buffer[filled..]).expect("an answer in time");
+                    assert!(read > 0, "closed");
+                    filled += read;
+                };
+                buffer.copy_within(len..filled, 0);
+                filled -= len;
+            }
+        }
     }
 }
