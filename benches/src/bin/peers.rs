@@ -59,7 +59,7 @@ struct Bench {
     #[arg(long, env = "ROUNDS", default_value_t = 5)]
     rounds: usize,
     /// Seconds of each measured window.
-    #[arg(long, env = "SECONDS_PER_RUN", default_value_t = 2.0)]
+    #[arg(long, env = "SECONDS_PER_RUN", default_value_t = 1.5)]
     seconds: f64,
     /// Keep-alive connections of the main tables.
     #[arg(long, env = "CONNECTIONS", default_value_t = 64)]

@@ -5,8 +5,9 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::thread;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 
 use super::client::{handshake, open, roundtrip};
 use crate::case::Era;
@@ -15,6 +16,9 @@ use crate::wire::step::Step;
 
 /// Sessions that are opened over one connection: endpoints close those that have served for long.
 const HANDSHAKES_PER_CONNECTION: usize = 100;
+
+/// Threads that open them: each spends most of its time waiting for an answer.
+const THREADS: usize = 8;
 
 /// What is held.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
@@ -32,6 +36,22 @@ pub enum Kind {
 /// # Errors
 /// When the endpoint does not open one of them.
 pub fn hold(target: SocketAddr, kind: Kind, count: usize) -> Result<Vec<TcpStream>> {
+    let share = count.div_ceil(THREADS);
+    thread::scope(|scope| {
+        let starts = (0..count).step_by(share.max(1));
+        let threads: Vec<_> = starts
+            .map(|first| scope.spawn(move || open_some(target, kind, share.min(count - first))))
+            .collect();
+        let mut held = Vec::with_capacity(count);
+        for thread in threads {
+            let some = thread.join().map_err(|_| anyhow!("a thread that opens connections panicked"))?;
+            held.append(&mut some?);
+        }
+        Ok(held)
+    })
+}
+
+fn open_some(target: SocketAddr, kind: Kind, count: usize) -> Result<Vec<TcpStream>> {
     let authority = target.to_string();
     let mut held = Vec::new();
     if kind == Kind::Connections {
