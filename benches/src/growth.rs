@@ -189,27 +189,26 @@ impl Line {
     }
 }
 
-/// Microseconds of the proxy's CPU per answer.
-fn cost(run: &Run) -> Option<f64> {
-    (run.answers > 0).then(|| 1e6 * run.proxy_cpu / run.answers as f64)
+/// Microseconds of the proxy's CPU per answer, without what it uses when there is nothing to answer.
+fn cost(run: &Run, quiet: f64) -> Option<f64> {
+    (run.answers > 0).then(|| 1e6 * (run.proxy_cpu - quiet * run.seconds) / run.answers as f64)
 }
 
 /// The table.
 #[must_use]
 pub fn markdown(lines: &[Line]) -> String {
-    let mut out = "CPU of the proxy per request. `×` is the cost beside that of the first line of its kind, \
+    let mut out = "CPU of the proxy per request, without what it uses when there are none (last column). `×` is the cost beside that of the first line of its kind, \
                    within each round.\n\n| proxy | load | legacy µs | × | modern µs | × | CPU without a request |\n\
                    | --- | --- | ---: | --- | ---: | --- | ---: |\n"
         .to_owned();
     for line in lines {
         let cells = [0, 1].map(|case| {
-            let (runs, base) = (&line.runs[case], &lines[line.base].runs[case]);
-            let median = Spread::of(runs.iter().flatten().filter_map(cost));
-            let times = Spread::of(
-                runs.iter()
-                    .zip(base)
-                    .filter_map(|(run, base)| Some(cost(run.as_ref()?)? / cost(base.as_ref()?)?)),
-            );
+            let base_line = &lines[line.base];
+            let (runs, base) = (&line.runs[case], &base_line.runs[case]);
+            let median = Spread::of(runs.iter().flatten().filter_map(|run| cost(run, line.quiet)));
+            let times = Spread::of(runs.iter().zip(base).filter_map(|(run, base)| {
+                Some(cost(run.as_ref()?, line.quiet)? / cost(base.as_ref()?, base_line.quiet)?)
+            }));
             let median = median.map_or("-".to_owned(), |s| format!("{:.1}", s.median));
             let times =
                 times.map_or("-".to_owned(), |s| format!("{:.2} ({:.2}..{:.2})", s.median, s.min, s.max));
