@@ -49,7 +49,7 @@ advisories: ## Ask the RustSec database about the dependencies (needs github.com
 	@$(INSTALL) lint
 	$(CARGO) deny check advisories
 
-bench: ## Measure the gateway beside nginx and HAProxy, and its control plane by itself
+bench: ## Measure the gateway beside other proxies and MCP gateways, and its control plane by itself
 	@$(INSTALL) build
 	benches/peers/run.sh
 	benches/control/run.sh

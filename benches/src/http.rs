@@ -133,7 +133,8 @@ fn dechunk(mut rest: &[u8], out: &mut Vec<u8>) -> Result<Option<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire;
+    use crate::wire::answers;
+    use crate::wire::step::Step;
 
     /// A response is whole at its last byte and not one byte earlier, and its body is what was meant.
     fn check(bytes: &[u8], body: &[u8]) {
@@ -150,11 +151,8 @@ mod tests {
 
     #[test]
     fn an_answer_is_whole_at_its_last_byte() {
-        for (case, bytes) in [
-            (wire::Case::JsonLegacy, wire::json_answer("00000000")),
-            (wire::Case::SseLegacy, wire::sse_answer("00000000")),
-        ] {
-            check(&bytes, wire::answer_body(case).bytes());
+        for step in [Step::Call, Step::CallSse, Step::List] {
+            check(&answers::answer(step), &answers::body(step));
         }
     }
 

@@ -1,6 +1,6 @@
 //! The bench hub: which answer costs the least CPU and is still what a proxy must carry?
 //!
-//! **A measuring instrument, not a hub.** It keeps no sessions, checks no header, knows two tools and answers from
+//! **A measuring instrument, not a hub.** It keeps no sessions, checks no header, knows a few tools and answers from
 //! prebuilt bytes, so that on a core shared with the load generator the proxy under test stays the narrowest place.
 //! The real hub is `mcphub-hub`.
 //!
@@ -16,10 +16,12 @@ use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
 
 use crate::http;
-use crate::wire::{self, ID_DIGITS, Template};
+use crate::wire::answers::{self, READY, STREAM_HEAD};
+use crate::wire::step::Step;
+use crate::wire::{ID_DIGITS, Template};
 
-/// Most connections at once; further ones are closed. Four peers with pools of 64 use 256.
-const CONNECTIONS_MAX: usize = 4096;
+/// Most connections at once; further ones are closed. 8,000 streams, and a pool of each peer besides.
+const CONNECTIONS_MAX: usize = 12_000;
 /// Most bytes of one request.
 const REQUEST_MAX: usize = 64 * 1024;
 const LISTENER: u64 = u64::MAX;
@@ -34,6 +36,8 @@ pub fn serve(listener: &TcpListener) -> Result<()> {
     epoll::add(&poll, listener, epoll::EventData::new_u64(LISTENER), epoll::EventFlags::IN)
         .context("watching the listener")?;
     let mut connections: Vec<Option<Connection>> = Vec::new();
+    // Places of connections that are gone.
+    let mut free: Vec<u64> = Vec::new();
     let mut answers = Answers::new();
     let mut events: Vec<epoll::Event> = Vec::with_capacity(256);
     loop {
@@ -45,15 +49,16 @@ pub fn serve(listener: &TcpListener) -> Result<()> {
         for event in &events {
             let data = event.data;
             if data.u64() == LISTENER {
-                accept(listener, &poll, &mut connections)?;
+                accept(listener, &poll, &mut connections, &mut free)?;
                 continue;
             }
             let Some(slot) = usize::try_from(data.u64()).ok().and_then(|at| connections.get_mut(at)) else {
                 continue;
             };
             // Dropping a connection closes it, and closing takes it out of the epoll set.
-            if slot.as_mut().is_some_and(|connection| connection.turn(&mut answers).is_err()) {
+            if slot.as_mut().is_some_and(|connection| connection.turn(&poll, data, &mut answers).is_err()) {
                 *slot = None;
+                free.push(data.u64());
             }
         }
     }
@@ -63,6 +68,7 @@ fn accept(
     listener: &TcpListener,
     poll: &impl rustix::fd::AsFd,
     all: &mut Vec<Option<Connection>>,
+    free: &mut Vec<u64>,
 ) -> Result<()> {
     loop {
         let stream = match listener.accept() {
@@ -71,18 +77,20 @@ fn accept(
             // The client left again, or there are no descriptors: the next event tries again.
             Err(_) => return Ok(()),
         };
-        let free = all.iter().position(Option::is_none).unwrap_or(all.len());
-        if free >= CONNECTIONS_MAX {
-            continue;
-        }
-        stream.set_nonblocking(true).context("making a connection non-blocking")?;
-        stream.set_nodelay(true).context("setting TCP_NODELAY")?;
-        epoll::add(poll, &stream, epoll::EventData::new_u64(free as u64), epoll::EventFlags::IN)
-            .context("watching a connection")?;
-        if free == all.len() {
+        if free.is_empty() {
+            if all.len() >= CONNECTIONS_MAX {
+                continue;
+            }
+            free.push(all.len() as u64);
             all.push(None);
         }
-        all[free] = Some(Connection { stream, buffer: vec![0; 4096], filled: 0 });
+        let Some(place) = free.pop() else { continue };
+        stream.set_nonblocking(true).context("making a connection non-blocking")?;
+        stream.set_nodelay(true).context("setting TCP_NODELAY")?;
+        epoll::add(poll, &stream, epoll::EventData::new_u64(place), epoll::EventFlags::IN)
+            .context("watching a connection")?;
+        let connection = Connection { stream, buffer: vec![0; 4096], filled: 0, unsent: Vec::new() };
+        all[usize::try_from(place).context("counting connections")?] = Some(connection);
     }
 }
 
@@ -90,11 +98,21 @@ struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
     filled: usize,
+    /// What the socket has not taken yet of a large answer.
+    unsent: Vec<u8>,
 }
 
 impl Connection {
     /// Reads what is there and answers every whole request. An error means: close.
-    fn turn(&mut self, answers: &mut Answers) -> Result<()> {
+    fn turn(
+        &mut self,
+        poll: &impl rustix::fd::AsFd,
+        place: epoll::EventData,
+        answers: &mut Answers,
+    ) -> Result<()> {
+        if !self.unsent.is_empty() {
+            return self.send_rest(poll, place);
+        }
         if self.filled == self.buffer.len() {
             ensure!(self.filled < REQUEST_MAX, "a request of more than {REQUEST_MAX} bytes");
             self.buffer.resize(self.filled * 2, 0);
@@ -112,21 +130,54 @@ impl Connection {
             let (len, closes) = (request.len, request.closes);
             let answer = match (request.method, request.body) {
                 ("POST", body) => post_answer(&mut answers.ready, body),
+                // The stream of a session: a head, and then nothing.
+                ("GET", _) => Answer::Static(STREAM_HEAD),
                 ("DELETE", _) => Answer::Static(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
                 _ => Answer::Static(
-                    b"HTTP/1.1 405 Method Not Allowed\r\nAllow: POST, DELETE\r\nContent-Length: 0\r\n\r\n",
+                    b"HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, POST, DELETE\r\nContent-Length: 0\r\n\r\n",
                 ),
             };
-            // An answer fits the socket's buffer by far, since the client waits for it before the next request.
             let bytes = answer.bytes();
-            let written = self.stream.write(bytes).context("writing an answer")?;
-            ensure!(written == bytes.len(), "the socket took {written} of {} bytes", bytes.len());
+            let waits = !self.unsent.is_empty();
+            let written = match if waits { Ok(0) } else { self.stream.write(bytes) } {
+                Ok(written) => written,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+                Err(error) => return Err(error).context("writing an answer"),
+            };
+            if written < bytes.len() {
+                self.unsent.extend_from_slice(&bytes[written..]);
+            }
+            if !waits && !self.unsent.is_empty() {
+                watch(poll, &self.stream, place, epoll::EventFlags::OUT)?;
+            }
             ensure!(!closes, "the client asked to close");
             self.buffer.copy_within(len..self.filled, 0);
             self.filled -= len;
         }
         Ok(())
     }
+
+    /// Goes on with a large answer; nothing is read meanwhile.
+    fn send_rest(&mut self, poll: &impl rustix::fd::AsFd, place: epoll::EventData) -> Result<()> {
+        match self.stream.write(&self.unsent) {
+            Ok(written) => drop(self.unsent.drain(..written)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error).context("writing an answer"),
+        }
+        if self.unsent.is_empty() {
+            watch(poll, &self.stream, place, epoll::EventFlags::IN)?;
+        }
+        Ok(())
+    }
+}
+
+fn watch(
+    poll: &impl rustix::fd::AsFd,
+    stream: &TcpStream,
+    place: epoll::EventData,
+    flags: epoll::EventFlags,
+) -> Result<()> {
+    epoll::modify(poll, stream, place, flags).context("watching a connection")
 }
 
 /// The prebuilt answers, and room to decode a chunked request.
@@ -136,23 +187,22 @@ struct Answers {
 }
 
 struct Ready {
-    json: Template,
-    sse: Template,
-    sse_marker: memmem::Finder<'static>,
+    templates: Vec<(Step, Template)>,
     id_marker: memmem::Finder<'static>,
     method_marker: memmem::Finder<'static>,
+    name_marker: memmem::Finder<'static>,
+    cursor_marker: memmem::Finder<'static>,
     sessions: u32,
 }
 
 impl Answers {
     fn new() -> Self {
-        let blank = "0".repeat(ID_DIGITS);
         let ready = Ready {
-            json: Template::new(wire::json_answer(&blank)),
-            sse: Template::new(wire::sse_answer(&blank)),
-            sse_marker: memmem::Finder::new(wire::SSE_TOOL),
+            templates: READY.map(|step| (step, Template::new(answers::answer(step)))).into(),
             id_marker: memmem::Finder::new("\"id\":"),
             method_marker: memmem::Finder::new("\"method\":\""),
+            name_marker: memmem::Finder::new("\"name\":\""),
+            cursor_marker: memmem::Finder::new("\"cursor\":\""),
             sessions: 0,
         };
         Self { ready, scratch: Vec::new() }
@@ -179,30 +229,36 @@ fn post_answer<'a>(ready: &'a mut Ready, body: &[u8]) -> Answer<'a> {
         // A notification, or an answer to a request that this hub never made.
         return Answer::Static(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n");
     };
-    let method = ready.method_marker.find(body).map_or(&b""[..], |at| {
-        let rest = &body[at + 10..];
-        &rest[..memchr::memchr(b'"', rest).unwrap_or(rest.len())]
-    });
+    let method = text_after(&ready.method_marker, body).unwrap_or_default();
     let text = || std::str::from_utf8(id).unwrap_or("null");
-    match method {
-        b"tools/call" => {
-            let streamed = ready.sse_marker.find(body).is_some();
-            if let Ok(digits) = id.try_into() {
-                let template = if streamed { &mut ready.sse } else { &mut ready.json };
-                template.fill_digits(digits);
-                Answer::Ready(template.bytes())
-            } else {
-                Answer::Built(if streamed { wire::sse_answer(text()) } else { wire::json_answer(text()) })
-            }
-        }
-        b"initialize" => {
-            ready.sessions = ready.sessions.wrapping_add(1) % 100_000_000;
-            Answer::Built(wire::initialize_answer(text(), ready.sessions))
-        }
-        b"server/discover" => Answer::Built(wire::discover_answer(text())),
-        b"tools/list" => Answer::Built(wire::tools_answer(text())),
-        other => Answer::Built(wire::other_answer(text(), other)),
+    if method == b"initialize" {
+        ready.sessions = ready.sessions.wrapping_add(1) % 100_000_000;
+        return Answer::Built(answers::initialized(text(), ready.sessions));
     }
+    let key = match method {
+        b"tools/call" => text_after(&ready.name_marker, body),
+        b"tools/list" => text_after(&ready.cursor_marker, body),
+        _ => None,
+    };
+    let is_meant = |step: &Step| {
+        step.method().is_some_and(|name| name.as_bytes() == method) && step.key().map(str::as_bytes) == key
+    };
+    let Some((step, template)) = ready.templates.iter_mut().find(|(step, _)| is_meant(step)) else {
+        return Answer::Built(answers::unknown(text()));
+    };
+    if let Ok(digits) = id.try_into() {
+        let digits: [u8; ID_DIGITS] = digits;
+        template.fill_digits(digits);
+        Answer::Ready(template.bytes())
+    } else {
+        Answer::Built(answers::answer_with(*step, text()))
+    }
+}
+
+/// The text behind `marker`, up to the next quotation mark. Enough for names without escapes.
+fn text_after<'a>(marker: &memmem::Finder<'_>, body: &'a [u8]) -> Option<&'a [u8]> {
+    let rest = &body[marker.find(body)? + marker.needle().len()..];
+    Some(&rest[..memchr::memchr(b'"', rest).unwrap_or(rest.len())])
 }
 
 /// The JSON number or string that begins at `at`: up to the next comma or bracket. Enough for ids without commas.
@@ -240,6 +296,47 @@ mod tests {
         check(r#"{"jsonrpc":"2.0","id":1,"method":"initialize"}"#, json, "Mcp-Session-Id: ");
         check(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, json, r#""result":{}"#);
         check(r#"{"jsonrpc":"2.0","id":1,"method":"server/discover"}"#, json, "supportedVersions");
+        check(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#, json, r#""cacheScope":"private""#);
+        let public = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"cursor":"public"}}"#;
+        check(public, json, r#""cacheScope":"public""#);
+        check(&call("1", "nobody"), json, r#""id":1,"error""#);
         check(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, "HTTP/1.1 202", "");
+    }
+
+    #[test]
+    fn a_client_that_reads_late_gets_every_answer_in_order() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let target = listener.local_addr().expect("an address");
+        std::thread::spawn(move || serve(&listener));
+        let mut stream = TcpStream::connect(target).expect("a connection");
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(10))).expect("a socket");
+        let mut request = Step::Call97k.request(crate::case::Era::Modern, "127.0.0.1:1", None);
+        let mut expected = Template::new(answers::body(Step::Call97k));
+        let (mut buffer, mut filled) = (vec![0; 1 << 20], 0);
+        // More than sockets hold, twice: the hub must read on when all of the first is gone.
+        for turn in [10_000_000, 20_000_000] {
+            for n in 0..80 {
+                request.fill(turn + n);
+                stream.write_all(request.bytes()).expect("room for requests");
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            for n in 0..80 {
+                let mut scratch = Vec::new();
+                let len = loop {
+                    if let Some(answer) =
+                        http::response(&buffer[..filled], &mut scratch).expect("well formed")
+                    {
+                        expected.fill(turn + n);
+                        assert!(answer.body == expected.bytes(), "answer {n} of {turn}");
+                        break answer.len;
+                    }
+                    let read = stream.read(&mut buffer[filled..]).expect("an answer in time");
+                    assert!(read > 0, "closed");
+                    filled += read;
+                };
+                buffer.copy_within(len..filled, 0);
+                filled -= len;
+            }
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! What does the gateway cost, and how does that compare with the plain proxies everybody knows?
 //!
 //! **Owns** the measuring instruments: a very light hub ([`hub`]), a load generator ([`load`]), the reading of other
-//! processes' CPU time ([`cpu`]), the table of peers ([`peers`]) and the rounds and the report ([`rounds`],
-//! [`report`]); the report of what the control plane costs ([`control`]); and how soon each way of noticing failures
-//! notices them ([`detection`]). The criterion benches of single operations are in `benches/benches/`.
+//! processes' CPU time and memory ([`process`]), the tables of cases and peers ([`case`], [`peers`]), the rounds and the
+//! report ([`rounds`], [`report`]), what is idle and what grows ([`idle`], [`growth`]); the report of what the control
+//! plane costs ([`control`]); and how soon each way of noticing failures notices them ([`detection`]). The criterion
+//! benches of single operations are in `benches/benches/`.
 //!
 //! **Does not know** how the gateway works: to these instruments it is one more proxy with a command line, a
 //! configuration file and a port. Nothing here asserts a time; it prints figures for people to judge.
@@ -16,14 +17,18 @@
 // A bench of minutes tells on the terminal how far it is.
 #![allow(clippy::print_stderr)]
 
+pub mod case;
 pub mod control;
-pub mod cpu;
 pub mod detection;
+pub mod growth;
 pub mod http;
 pub mod hub;
+pub mod idle;
 pub mod load;
 pub mod page;
 pub mod peers;
+pub mod process;
 pub mod report;
 pub mod rounds;
+pub mod stage;
 pub mod wire;

@@ -64,6 +64,12 @@ pub fn circumstances() -> String {
         uname.sysname().to_string_lossy(),
         uname.release().to_string_lossy()
     );
+    let stat = read("/proc/self/stat");
+    // Field 19; the name before field 3 may hold anything but a closing bracket.
+    let nice = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(16));
+    if let Some(nice) = nice.filter(|nice| *nice != "0") {
+        let _ = writeln!(out, "| niceness of all measured | {nice} |");
+    }
     let loads = read("/proc/loadavg");
     let _ = writeln!(
         out,

@@ -1,23 +1,20 @@
 //! In which order is everything run, so that a busy moment of the machine hits all peers alike?
 //!
-//! Owns the rounds: every peer once per round, the order shifted by one from round to round. All peers stay up the
-//! whole time; an idle one costs nothing. Does not know how figures are judged.
+//! Owns the rounds: every peer once per round, the order shifted by one from round to round. All peers that are
+//! compared with each other stay up the whole time; an idle one costs nothing. Does not know how figures are judged.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::load::Run;
-use crate::peers::{HUB_PORT, PEERS, Peer, Running, Site};
-use crate::wire::Case;
+use crate::case::{Case, Field};
+use crate::load::{Run, hold};
+use crate::peers::running::Running;
+use crate::peers::{PEERS, Peer, Role, Site};
+use crate::stage::{self, Load};
 
-/// Load before each measured window, in seconds: fills pools and caches, starts no figure.
-const WARMUP: f64 = 0.5;
-/// Most rounds with one connection: its figures are for information.
-const SINGLE_ROUNDS_MAX: usize = 3;
+/// Most rounds with one connection, whose figures are for information, and among gateways that are far apart.
+const FEW_ROUNDS: usize = 3;
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -57,47 +54,62 @@ pub fn measure(site: &Site, settings: &Settings) -> Result<Vec<Series>> {
     for name in &settings.peers {
         ensure!(PEERS.iter().any(|peer| peer.name.eq_ignore_ascii_case(name)), "there is no peer {name:?}");
     }
-    fs::create_dir_all(&site.scratch).with_context(|| format!("creating {}", site.scratch.display()))?;
-    let stage = Stage { site, settings, hub: start_hub(site)?, started: start_peers(site, settings)? };
     let mut all = Vec::new();
-    for &case in &settings.cases {
-        all.push(stage.series(case, settings.connections, settings.rounds));
-    }
-    if settings.connections != 1 {
-        // One connection shows what a request costs without batching, and how long it takes when nothing queues.
-        for &case in &settings.cases {
-            all.push(stage.series(case, 1, settings.rounds.min(SINGLE_ROUNDS_MAX)));
+    for field in [Field::Proxies, Field::Gateways] {
+        let cases: Vec<Case> = settings.cases.iter().copied().filter(|case| case.field() == field).collect();
+        if cases.is_empty() {
+            continue;
+        }
+        let hub = stage::start_hub(site)?;
+        let (started, mut missing) = start_peers(site, settings, field)?;
+        let stage = Stage { site, settings, hub, started };
+        let rounds = if field == Field::Gateways { settings.rounds.min(FEW_ROUNDS) } else { settings.rounds };
+        for &case in &cases {
+            let mut series = stage.series(case, case.connections(settings.connections), rounds);
+            series.failures.append(&mut missing);
+            all.push(series);
+        }
+        if settings.connections != 1 {
+            // One connection shows what a request costs without batching, and how long it takes when nothing queues.
+            for &case in cases.iter().filter(|case| case.is_small_json() || case.is_sse()) {
+                all.push(stage.series(case, 1, settings.rounds.min(FEW_ROUNDS)));
+            }
         }
     }
     Ok(all)
 }
 
-fn start_hub(site: &Site) -> Result<Running> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, HUB_PORT));
-    let command = [this_program()?, "hub".to_owned(), "--listen".to_owned(), address.to_string()];
-    let mut hub = Running::start(&command, site.load_core, &site.scratch, &site.scratch.join("hub.log"))
-        .context("starting the bench hub")?;
-    hub.wait_ready(address).context("waiting for the bench hub")?;
-    Ok(hub)
+impl Settings {
+    /// Whether the peer was asked for.
+    #[must_use]
+    pub fn wants(&self, peer: &Peer) -> bool {
+        self.peers.is_empty() || self.peers.iter().any(|name| name.eq_ignore_ascii_case(peer.name))
+    }
 }
 
-fn start_peers(site: &Site, settings: &Settings) -> Result<Vec<Started>> {
-    let mut started = Vec::new();
-    for (at, peer) in PEERS.iter().enumerate() {
-        let wanted = settings.peers.is_empty()
-            || settings.peers.iter().any(|name| name.eq_ignore_ascii_case(peer.name));
-        if !wanted {
-            continue;
-        }
-        let running = peer.start(site)?;
+/// Starts all who take part. One that cannot be started is left out, and said why; without ours there is nothing to measure.
+fn start_peers(site: &Site, settings: &Settings, field: Field) -> Result<(Vec<Started>, Vec<String>)> {
+    let (mut started, mut missing) = (Vec::new(), Vec::new());
+    let wanted = |peer: &Peer| peer.takes_part(field) && settings.wants(peer);
+    for (at, peer) in PEERS.iter().enumerate().filter(|(_, peer)| wanted(peer)) {
+        let running = match peer.start(site) {
+            Ok(running) => running,
+            Err(error) if matches!(peer.role, Role::Proxy | Role::Gateway) => {
+                eprintln!("LEFT OUT: {error:#}");
+                missing.push(format!("{} was left out: it did not start", peer.name));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         if running.is_none() && peer.launch.is_some() {
             eprintln!("{}: program not found, LEFT OUT", peer.name);
             continue;
         }
-        crate::load::crowd(peer.address(), settings.others).with_context(|| format!("at {}", peer.name))?;
+        hold::hold(peer.address(), hold::Kind::Sessions, settings.others)
+            .with_context(|| format!("at {}", peer.name))?;
         started.push(Started { at, peer, running });
     }
-    Ok(started)
+    Ok((started, missing))
 }
 
 struct Started {
@@ -121,8 +133,17 @@ impl Stage<'_> {
         for round in 0..rounds {
             for step in 0..self.started.len() {
                 let started = &self.started[(round + step) % self.started.len()];
+                let Some(target) = started.peer.address_for(case) else { continue };
                 let what = format!("{}, {connections} connections, {}", case.title(), started.peer.name);
-                let run = self.load(case, connections, started).map_err(|error| {
+                let load = Load {
+                    target,
+                    case,
+                    connections,
+                    in_flight: connections,
+                    seconds: self.settings.seconds,
+                    proxy: started.running.as_ref().map(Running::pid),
+                };
+                let run = stage::load(self.site, &self.hub, &load).map_err(|error| {
                     eprintln!("FAILED: {what}: {error:#}");
                     series.failures.push(format!("{what}: {error:#}"));
                 });
@@ -134,36 +155,11 @@ impl Stage<'_> {
         }
         series
     }
-
-    /// One run of the load generator, in a process of its own on the load's core.
-    fn load(&self, case: Case, connections: usize, started: &Started) -> Result<Run> {
-        let mut command = Command::new("taskset");
-        command
-            .args(["-c", &self.site.load_core.to_string(), &this_program()?, "load"])
-            .args(["--target", &started.peer.address().to_string()])
-            .args(["--case", &case.name()])
-            .args(["--connections", &connections.to_string()])
-            .args(["--warmup", &WARMUP.to_string()])
-            .args(["--window", &self.settings.seconds.to_string()])
-            .args(["--hub", &self.hub.pid().to_string()]);
-        if let Some(running) = &started.running {
-            command.args(["--proxy", &running.pid().to_string()]);
-        }
-        let output = command
-            .stdin(Stdio::null())
-            .output()
-            .context("running taskset (package util-linux) with the load generator")?;
-        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr).trim());
-        serde_json::from_slice(&output.stdout).context("reading the load generator's result")
-    }
 }
 
-fn this_program() -> Result<String> {
-    let path = std::env::current_exe().context("finding this program")?;
-    Ok(path.to_string_lossy().into_owned())
-}
-
-fn brief(run: &Run) -> String {
+/// A run in a few words.
+#[must_use]
+pub fn brief(run: &Run) -> String {
     let per_cpu = if run.proxy_cpu > 0.0 {
         format!("{:.0} req per proxy-CPU-s, ", run.answers as f64 / run.proxy_cpu)
     } else {

@@ -1,4 +1,4 @@
-//! `make bench`: the gateway beside nginx and HAProxy, in requests per CPU second of the proxy.
+//! `make bench`: the gateway beside other proxies and MCP gateways, in requests per CPU second of the proxy.
 //!
 //! One program in three roles, so that they are always built from the same source: it runs itself again as the bench
 //! hub (`hub`) and as the load generator (`load`).
@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand};
+use mcphub_benches::case::Case;
+use mcphub_benches::load::hold::{self, Kind};
 use mcphub_benches::peers::Site;
 use mcphub_benches::rounds::Settings;
-use mcphub_benches::wire::Case;
-use mcphub_benches::{hub, load, page, report, rounds};
+use mcphub_benches::{growth, hub, idle, load, page, report, rounds};
 
 /// Measures requests per proxy-CPU-second: direct, through the gateway, HAProxy and nginx.
 #[derive(Parser)]
@@ -38,6 +39,18 @@ enum Role {
     },
     /// Make load once and print the result as JSON (started by the bench itself).
     Load(Load),
+    /// Open idle things, say `held`, and let go at the end of the input (started by the bench itself).
+    Hold {
+        /// The endpoint.
+        #[arg(long)]
+        target: SocketAddr,
+        /// What to open.
+        #[arg(long, value_enum)]
+        kind: Kind,
+        /// How many.
+        #[arg(long)]
+        count: usize,
+    },
 }
 
 #[derive(Args)]
@@ -46,7 +59,7 @@ struct Bench {
     #[arg(long, env = "ROUNDS", default_value_t = 5)]
     rounds: usize,
     /// Seconds of each measured window.
-    #[arg(long, env = "SECONDS_PER_RUN", default_value_t = 4.0)]
+    #[arg(long, env = "SECONDS_PER_RUN", default_value_t = 1.5)]
     seconds: f64,
     /// Keep-alive connections of the main tables.
     #[arg(long, env = "CONNECTIONS", default_value_t = 64)]
@@ -54,7 +67,10 @@ struct Bench {
     /// Idle sessions of other clients, opened at each peer before all else.
     #[arg(long, env = "OTHERS", default_value_t = 0)]
     others: usize,
-    /// Cases to run, comma-separated; all by default.
+    /// Parts to run, comma-separated; all by default, or only the cases where some are named.
+    #[arg(long, env = "PARTS", value_enum, value_delimiter = ',')]
+    parts: Vec<Part>,
+    /// Cases to run, comma-separated; the usual ones by default.
     #[arg(long, env = "CASES", value_enum, value_delimiter = ',')]
     cases: Vec<Case>,
     /// Peers to run, comma-separated names as in the report; all by default.
@@ -63,6 +79,9 @@ struct Bench {
     /// The gateway's binary; by default the one built beside this program, else target/dist, else target/release.
     #[arg(long, env = "EDGE")]
     edge: Option<PathBuf>,
+    /// Folder of the Python environments of peers; by default bench-tools in the build folder.
+    #[arg(long, env = "BENCH_TOOLS")]
+    tools: Option<PathBuf>,
     /// Core of the proxies.
     #[arg(long, env = "PROXY_CORE", default_value_t = 0)]
     proxy_core: usize,
@@ -72,6 +91,17 @@ struct Bench {
     /// Also write the report into benches/README.md.
     #[arg(long)]
     write: bool,
+}
+
+/// A part of the report with a place of its own in the page.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// Cases, peer beside peer.
+    Cases,
+    /// Memory of what is idle.
+    Idle,
+    /// What grows with connections, hubs and sessions.
+    Growth,
 }
 
 #[derive(Args)]
@@ -85,12 +115,18 @@ struct Load {
     /// Connections.
     #[arg(long)]
     connections: usize,
+    /// Most requests in flight.
+    #[arg(long)]
+    in_flight: usize,
     /// Seconds of load before the window.
     #[arg(long)]
     warmup: f64,
     /// Seconds of the window.
     #[arg(long)]
     window: f64,
+    /// PEM file of the certificate that endpoints with TLS show.
+    #[arg(long)]
+    certificate: Option<PathBuf>,
     /// Process id of the proxy.
     #[arg(long)]
     proxy: Option<u32>,
@@ -108,6 +144,13 @@ fn main() -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Some(Role::Load(load)) => make_load(&load),
+        Some(Role::Hold { target, kind, count }) => {
+            let held = hold::hold(target, kind, count)?;
+            println!("held");
+            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            drop(held);
+            Ok(ExitCode::SUCCESS)
+        }
         None => bench(cli.bench),
     }
 }
@@ -117,8 +160,10 @@ fn make_load(args: &Load) -> Result<ExitCode> {
         target: args.target,
         case: args.case,
         connections: args.connections,
+        in_flight: args.in_flight,
         warmup: Duration::try_from_secs_f64(args.warmup).context("reading --warmup")?,
         window: Duration::try_from_secs_f64(args.window).context("reading --window")?,
+        certificate: args.certificate.clone(),
         proxy: args.proxy,
         hub: args.hub,
     };
@@ -140,11 +185,17 @@ fn bench(args: Bench) -> Result<ExitCode> {
     let site = Site {
         configs: home.join("peers"),
         scratch: built.join("bench-peers"),
+        tools: args.tools.unwrap_or_else(|| built.with_file_name("bench-tools")),
         edge: args.edge.or_else(|| find_edge(built)),
         proxy_core: args.proxy_core,
         load_core: args.load_core,
     };
-    let cases = if args.cases.is_empty() { Case::ALL.to_vec() } else { args.cases };
+    let parts = match (args.parts.is_empty(), args.cases.is_empty()) {
+        (false, _) => args.parts,
+        (true, true) => vec![Part::Cases, Part::Idle, Part::Growth],
+        (true, false) => vec![Part::Cases],
+    };
+    let cases = if args.cases.is_empty() { Case::USUAL.to_vec() } else { args.cases };
     let settings = Settings {
         rounds: args.rounds,
         seconds: args.seconds,
@@ -153,13 +204,39 @@ fn bench(args: Bench) -> Result<ExitCode> {
         cases,
         peers: args.peers,
     };
-    let all = rounds::measure(&site, &settings)?;
-    let report = report::markdown(&site, &settings, &all, &invocation(&settings));
-    println!("{report}");
-    if args.write {
-        page::write(&home.join("README.md"), "peers", &report)?;
+    site.prepare()?;
+    let mut sound = true;
+    for part in parts {
+        let (name, report) = match part {
+            Part::Cases => {
+                let all = rounds::measure(&site, &settings)?;
+                sound &= all.iter().all(|series| series.errors().is_empty());
+                if args.write {
+                    report::draw(home, &settings, &all)?;
+                }
+                ("peers", report::markdown(&site, &settings, &all, &invocation(&settings)))
+            }
+            Part::Idle => {
+                let all = idle::measure(&site, &settings)?;
+                if args.write {
+                    idle::draw(home, &all)?;
+                }
+                ("idle", format!("{}\n{}", idle::markdown(&all), page::circumstances()))
+            }
+            Part::Growth => {
+                let lines = growth::measure(&site, &settings)?;
+                let errors = growth::errors(&lines);
+                sound &= errors.is_empty();
+                let errors = if errors.is_empty() { "none.".to_owned() } else { errors.join("; ") };
+                let report = growth::markdown(&lines);
+                ("growth", format!("{report}\nErrors: {errors}\n\n{}", page::circumstances()))
+            }
+        };
+        println!("{report}");
+        if args.write {
+            page::write(&home.join("README.md"), name, &report)?;
+        }
     }
-    let sound = all.iter().all(|series| series.errors().is_empty());
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -179,7 +256,7 @@ fn invocation(settings: &Settings) -> String {
     if settings.others > 0 {
         out.insert_str(0, &format!("OTHERS={} ", settings.others));
     }
-    if settings.cases != Case::ALL {
+    if settings.cases != Case::USUAL {
         let names = settings.cases.iter().map(|case| case.name());
         out.insert_str(0, &format!("CASES={} ", names.collect::<Vec<_>>().join(",")));
     }

@@ -1,4 +1,4 @@
-//! How much CPU time has a process used, its threads and its children included?
+//! How much CPU time has a process used, its threads and its children included, and how much memory does it hold?
 //!
 //! Owns the reading of `/proc`. The kernel's `utime + stime` of a process cover all of its threads, dead ones too;
 //! worker processes are found by their parent. Does not know what the processes are.
@@ -19,7 +19,27 @@ struct Stat {
 ///
 /// # Errors
 /// When `root` is gone or `/proc` cannot be read.
-pub fn seconds(root: u32) -> Result<f64> {
+pub fn cpu_seconds(root: u32) -> Result<f64> {
+    let ticks: u64 = family(root)?.values().map(|stat| stat.ticks + stat.reaped).sum();
+    Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+}
+
+/// Bytes of memory that `root` and all processes below it hold, each counted with what it shares with others.
+///
+/// # Errors
+/// When `root` is gone or `/proc` cannot be read.
+pub fn resident_bytes(root: u32) -> Result<u64> {
+    Ok(family(root)?.keys().filter_map(|pid| resident(*pid)).sum())
+}
+
+fn resident(pid: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    let pages: u64 = text.split_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}
+
+/// `root` and all processes below it.
+fn family(root: u32) -> Result<BTreeMap<u32, Stat>> {
     let root_stat = stat(root).with_context(|| format!("reading the CPU time of process {root}"))?;
     let mut all = BTreeMap::from([(root, root_stat)]);
     for entry in fs::read_dir("/proc").context("listing /proc")?.flatten() {
@@ -42,8 +62,8 @@ pub fn seconds(root: u32) -> Result<f64> {
                 .collect::<Vec<_>>(),
         );
     }
-    let ticks: u64 = family.iter().filter_map(|pid| all.get(pid)).map(|stat| stat.ticks + stat.reaped).sum();
-    Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+    all.retain(|pid, _| family.contains(pid));
+    Ok(all)
 }
 
 fn stat(pid: u32) -> Option<Stat> {
@@ -73,7 +93,7 @@ mod tests {
         // The grandchild's loop takes some hundred milliseconds; wait for the first of them to show.
         let seen = (0..1000).any(|_| {
             std::thread::sleep(std::time::Duration::from_millis(10));
-            seconds(shell.id()).is_ok_and(|s| s >= 0.05)
+            cpu_seconds(shell.id()).is_ok_and(|s| s >= 0.05)
         });
         let children =
             fs::read_to_string(format!("/proc/{0}/task/{0}/children", shell.id())).unwrap_or_default();
@@ -83,6 +103,6 @@ mod tests {
         }
         let _ = shell.wait();
         assert!(seen, "the grandchild's CPU time never showed");
-        assert!(seconds(u32::MAX).is_err());
+        assert!(cpu_seconds(u32::MAX).is_err());
     }
 }
