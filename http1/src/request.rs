@@ -57,6 +57,17 @@ pub struct HeadScan {
     first_line_seen: bool,
 }
 
+/// Takes the head, which ends here, off a buffer. One that stands alone in it is copied: it may be kept for as long as a
+/// stream stands open, and would keep the whole buffer with it.
+pub(crate) fn head_of(buf: &mut BytesMut, end: usize) -> Bytes {
+    if buf.len() > end {
+        return buf.split_to(end).freeze();
+    }
+    let head = Bytes::copy_from_slice(buf);
+    buf.clear();
+    head
+}
+
 impl HeadScan {
     /// The length of the head at the front of `buf`, empty line included, once it is whole.
     ///
@@ -127,7 +138,7 @@ impl RequestHead {
         }
         let Some(end) = scan.end(buf, limits)? else { return Ok(None) };
         *scan = HeadScan::default();
-        Self::parse(&buf.split_to(end).freeze(), limits).map(Some)
+        Self::parse(&head_of(buf, end), limits).map(Some)
     }
 
     fn parse(raw: &Bytes, limits: &HeadLimits) -> Result<Self, Refusal> {

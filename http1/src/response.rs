@@ -1,7 +1,7 @@
 //! Reading a response head from a hub.
 
 use crate::fields::{Fields, list};
-use crate::request::{HeadScan, chunked, content_length};
+use crate::request::{HeadScan, chunked, content_length, head_of};
 use crate::{FIELDS_MAX, Framing, HeadLimits, Known, Refusal};
 use bytes::{Bytes, BytesMut};
 use std::mem::MaybeUninit;
@@ -32,7 +32,7 @@ impl ResponseHead {
     ) -> Result<Option<Self>, Refusal> {
         let Some(end) = scan.end(buf, limits)? else { return Ok(None) };
         *scan = HeadScan::default();
-        Self::parse(&buf.split_to(end).freeze(), limits).map(Some)
+        Self::parse(&head_of(buf, end), limits).map(Some)
     }
 
     fn parse(raw: &Bytes, limits: &HeadLimits) -> Result<Self, Refusal> {

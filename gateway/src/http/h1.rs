@@ -16,7 +16,7 @@ const AHEAD_MAX: usize = 64 * 1024;
 /// at once would reset the connection and destroy the answer before it is read.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 8 * 1024 * 1024;
-/// A read buffer larger than this is given back between requests.
+/// A write buffer larger than this is given back between requests.
 const BUFFER_KEPT: usize = 64 * 1024;
 
 /// A connection and what has been read ahead on it.
@@ -41,6 +41,14 @@ pub struct Limits {
     body_deadline: Duration,
     write_deadline: Duration,
     idle: Duration,
+}
+
+impl Limits {
+    /// How long the head of a request may take, and a TLS handshake.
+    #[must_use]
+    pub fn head_deadline(&self) -> Duration {
+        self.head_deadline
+    }
 }
 
 impl From<&LimitSettings> for Limits {
@@ -100,9 +108,6 @@ impl Connection {
     pub async fn wait(&mut self, first: bool) -> bool {
         if !self.buf.is_empty() {
             return true;
-        }
-        if self.buf.capacity() > 0 && self.buf.try_reclaim(1) && self.buf.capacity() > BUFFER_KEPT {
-            self.buf = BytesMut::new();
         }
         self.out.shrink_to(BUFFER_KEPT);
         let patience = if first { self.limits.head_deadline } else { self.limits.idle };

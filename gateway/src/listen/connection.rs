@@ -16,6 +16,7 @@ use bytes::{Buf as _, BytesMut};
 use mcp::{Asked, Failure, Scope};
 use mcphub_conf::settings::ProxyProtocol;
 use mcphub_mcp as mcp;
+use pingora::listeners::tls::Acceptor;
 use pingora::protocols::l4::stream::Stream as L4Stream;
 use pingora::protocols::{ALPN, Ssl as _};
 use std::net::{IpAddr, SocketAddr};
@@ -45,18 +46,30 @@ pub(super) async fn serve(hall: &Hall, tcp: TcpStream, address: SocketAddr, phas
         return;
     };
     let Wire::Tcp(tcp) = wire else { return };
-    let Opened { peer, early } = opened;
     let limits = Limits::from(&snapshot.settings.limits);
     drop(snapshot);
-    let Some(acceptor) = &hall.acceptor else {
-        if hall.http2 && early.starts_with(H2_PREFACE) {
-            let stream = rewound(tcp, &early);
-            return Box::pin(http2::serve(hall, Box::new(stream), peer, false, phase)).await;
-        }
-        let connection = Connection::new(Wire::Tcp(tcp), early, limits);
-        return Box::pin(http1(hall, connection, peer, false, phase)).await;
-    };
-    let shaken = timeout(patience, Box::pin(acceptor.tls_handshake(rewound(tcp, &early)))).await;
+    // On the heap, so that each connection takes what its own kind takes.
+    if let Some(acceptor) = &hall.acceptor {
+        return Box::pin(over_tls(hall, acceptor, tcp, opened, limits, phase)).await;
+    }
+    let Opened { peer, early } = opened;
+    if hall.http2 && early.starts_with(H2_PREFACE) {
+        return Box::pin(prior_knowledge(hall, tcp, peer, early, phase)).await;
+    }
+    let connection = Connection::new(Wire::Tcp(tcp), early, limits);
+    Box::pin(http1(hall, connection, peer, false, phase)).await;
+}
+
+async fn over_tls(
+    hall: &Hall,
+    acceptor: &Acceptor,
+    tcp: TcpStream,
+    Opened { peer, early }: Opened,
+    limits: Limits,
+    phase: PhaseWatch,
+) {
+    let shaken =
+        timeout(limits.head_deadline(), Box::pin(acceptor.tls_handshake(rewound(tcp, &early)))).await;
     let Ok(Ok(stream)) = shaken else {
         tracing::debug!(client = %peer.ip(), "TLS handshake failed");
         return;
@@ -66,6 +79,12 @@ pub(super) async fn serve(hall: &Hall, tcp: TcpStream, address: SocketAddr, phas
     }
     let connection = Connection::new(Wire::Tls(Box::new(stream)), BytesMut::new(), limits);
     Box::pin(http1(hall, connection, peer, true, phase)).await;
+}
+
+/// HTTP/2 whose client knew that it would be understood.
+async fn prior_knowledge(hall: &Hall, tcp: TcpStream, peer: Peer, early: BytesMut, phase: PhaseWatch) {
+    let stream = Box::new(rewound(tcp, &early));
+    http2::serve(hall, stream, peer, false, phase).await;
 }
 
 /// A stream of Pingora's that first gives what has been read already.

@@ -24,9 +24,10 @@ pub(super) fn answer_in<'h>(job: &Job<'_>, held: &'h [u8]) -> Option<Cow<'h, [u8
     events(held).find(|event| is_answer(job, event)).and_then(|event| Event::parse(event).data)
 }
 
-/// Whether the answer to the job's request is among the whole events held.
+/// Whether the answer to the job's request is among the whole events held. Nearly always it is the last of them.
 pub(super) fn has_answer(job: &Job<'_>, held: &[u8]) -> bool {
-    events(held).any(|event| is_answer(job, event))
+    let last = events(held).last();
+    last.is_some_and(|last| is_answer(job, last)) || events(held).any(|event| is_answer(job, event))
 }
 
 /// The protocol version in the result of an `initialize`, whatever the answer came in.

@@ -160,7 +160,8 @@ pub(super) async fn reach<'u>(
     let idle = if fresh { None } else { upstream.idle(job.arrival.at) };
     let mut link = match idle {
         Some(link) => link,
-        None => match connect(job, upstream, client.trace).await {
+        // On the heap: most requests find a connection, and what stands open for long pays for all that might have been.
+        None => match Box::pin(connect(job, upstream, client.trace)).await {
             Ok(link) => link,
             Err(error) => {
                 tracing::debug!(hub = %upstream.url, %error, "no connection");

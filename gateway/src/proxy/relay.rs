@@ -83,7 +83,7 @@ pub(super) async fn relay<'u>(
             lodging.entry.note_worked(clock::since_start_at(client.trace.sent_at.unwrap_or(job.arrival.at)));
         }
         if method == Method::Delete && status < 300 {
-            visit::ended(job, lodging).await;
+            Box::pin(visit::ended(job, lodging)).await;
         }
     }
     let opens = job.message.opens_session() && status < 300;
@@ -98,7 +98,8 @@ pub(super) async fn relay<'u>(
         let until = if wants == Wants::Nothing { Until::End } else { Until::Answer };
         match hold(job, &mut arrived.answer, &mut held, until, client).await {
             Held::Whole | Held::Begun if wants != Wants::Nothing => {
-                learn(job, &arrived, wants, &held).await;
+                // On the heap, as all that few requests need: what stands open for long pays for all that might be.
+                Box::pin(learn(job, &arrived, wants, &held)).await;
             }
             Held::Whole | Held::Begun => {}
             Held::Hangup(error) => {
@@ -138,7 +139,7 @@ pub(super) async fn relay<'u>(
         return Relayed::Done;
     }
     client.trace.answered(status);
-    pass_on(job, arrived, &held, &lines, client).await;
+    Box::pin(pass_on(job, arrived, &held, &lines, client)).await;
     Relayed::Done
 }
 
@@ -359,7 +360,7 @@ pub(super) async fn lines(
     let Some(id) = fields.get(Known::SessionId) else { return lines };
     match (opened, job.lodging) {
         (Some(body), _) => {
-            if let Some(token) = seal(job, trace, id, body).await {
+            if let Some(token) = Box::pin(seal(job, trace, id, body)).await {
                 lines.push("mcp-session-id", token.as_bytes());
                 job.edge.metrics.sessions_opened.inc();
             }

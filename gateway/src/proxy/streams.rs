@@ -4,7 +4,7 @@ use super::answers::{has_answer, is_answer};
 use super::exchange::{Client, Job, count, is_standing_stream, note, suspect, tally};
 use super::relay::{Arrived, Relayed, leave};
 use super::task;
-use super::wording::{Wording, concerns};
+use super::wording::{Wording, concerns, has_event_id};
 use crate::clock;
 use crate::control::lifecycle::{Phase, reached};
 use crate::http::Downstream;
@@ -159,7 +159,7 @@ impl Stream {
         job.lodging.is_none()
             || job.arrival.head.method != Method::Post
             || has_answer(job, &self.pending)
-            || memchr::memmem::find(&self.pending, b"id:").is_some()
+            || has_event_id(&self.pending)
     }
 
     /// Ends with an answer that came in one piece, from a hub that was asked after the stream had begun.
@@ -382,7 +382,7 @@ impl Stream {
         } else {
             self.answered = is_answer(job, last);
         }
-        self.resumable = self.resumable || memchr::memmem::find(out, b"id:").is_some();
+        self.resumable = self.resumable || has_event_id(out);
     }
 
     /// Ticks off the requests of a batch that are answered in these events.

@@ -10,7 +10,8 @@ use mcphub_mcp::sse::{copy_with_id, events, replace_data};
 use mcphub_mcp::{Event, Relayed, relayed};
 use mcphub_session::event_id::{About, EventIds};
 use mcphub_session::{Mark, ProgressFilter, foreign_id};
-use memchr::memmem;
+use memchr::memmem::Finder;
+use std::sync::LazyLock;
 
 /// Names the events of one client stream.
 #[derive(Debug)]
@@ -58,8 +59,14 @@ impl Wording {
             return said;
         }
         let mut out = Vec::with_capacity(said.len() + 256);
+        let progress = self.progress.is_some();
         for event in events(&said) {
-            self.put_one(event, &mut out);
+            // One event may name a request, or none though all of them together hold the words.
+            if concerns(event, progress) {
+                self.put_one(event, &mut out)
+            } else {
+                out.extend_from_slice(event)
+            }
         }
         BytesMut::from(&out[..])
     }
@@ -70,7 +77,7 @@ impl Wording {
             self.cursor = (!id.is_empty()).then(|| id.into());
         }
         let data = match event.data.as_deref() {
-            Some(data) if names_request(data) || memmem::find(data, PROGRESS).is_some() => {
+            Some(data) if names_request(data) || (self.progress.is_some() && has(&PROGRESS, data)) => {
                 match self.message(data) {
                     Said::AsItIs => None,
                     Said::Otherwise(data) => Some(data),
@@ -158,17 +165,30 @@ impl Wording {
 /// Whether there is anything to be said otherwise in these events; `repeats`: progress is watched. Nearly all are answers
 /// and notifications without ids, and this is all they cost.
 pub(super) fn concerns(said: &[u8], repeats: bool) -> bool {
-    memmem::find(said, b"id:").is_some()
-        || names_request(said)
-        || (repeats && memmem::find(said, PROGRESS).is_some())
+    has_event_id(said) || names_request(said) || (repeats && has(&PROGRESS, said))
 }
 
-const PROGRESS: &[u8] = b"notifications/progress";
+/// Whether a line of these events may be an id.
+pub(super) fn has_event_id(said: &[u8]) -> bool {
+    has(&EVENT_ID, said)
+}
 
 /// Whether a request of the hub may be named in this.
 fn names_request(said: &[u8]) -> bool {
-    memmem::find(said, b"\"method\"").is_some()
-        && (memmem::find(said, b"\"id\"").is_some() || memmem::find(said, b"\"requestId\"").is_some())
+    has(&METHOD, said) && (has(&ID, said) || has(&REQUEST_ID, said))
+}
+
+/// What is looked for in every event. To make ready for a search costs as much as to search an event.
+type Sought = LazyLock<Finder<'static>>;
+
+static EVENT_ID: Sought = LazyLock::new(|| Finder::new("id:"));
+static METHOD: Sought = LazyLock::new(|| Finder::new("\"method\""));
+static ID: Sought = LazyLock::new(|| Finder::new("\"id\""));
+static REQUEST_ID: Sought = LazyLock::new(|| Finder::new("\"requestId\""));
+static PROGRESS: Sought = LazyLock::new(|| Finder::new("notifications/progress"));
+
+fn has(sought: &Sought, said: &[u8]) -> bool {
+    sought.find(said).is_some()
 }
 
 /// How a message goes on.
