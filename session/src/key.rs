@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::principal::{Bind, Fingerprint};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use ring::aead::{AES_256_GCM, LessSafeKey, UnboundKey};
@@ -109,7 +110,9 @@ pub enum RingError {
 pub(crate) struct Key {
     pub(crate) id: KeyId,
     pub(crate) seal: LessSafeKey,
-    pub(crate) principal: hmac::Key,
+    principal: hmac::Key,
+    /// The caller without a credential, who need not be hashed anew for each request.
+    anonymous: Fingerprint,
 }
 
 impl Key {
@@ -123,7 +126,16 @@ impl Key {
         let name = hmac::sign(&principal, b"\xffkey id");
         let mut id = [0; 4];
         id.copy_from_slice(&name.as_ref()[..4]);
-        Self { id: KeyId(id), seal: LessSafeKey::new(seal), principal }
+        let anonymous = Fingerprint::of(&principal, Bind::None, None);
+        Self { id: KeyId(id), seal: LessSafeKey::new(seal), principal, anonymous }
+    }
+
+    /// The caller with this `Authorization` header; without one, the anonymous caller, which is one and the same.
+    pub(crate) fn caller(&self, bind: Bind, authorization: Option<&[u8]>) -> Fingerprint {
+        match authorization {
+            None => self.anonymous,
+            Some(_) => Fingerprint::of(&self.principal, bind, authorization),
+        }
     }
 }
 

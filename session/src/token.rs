@@ -178,7 +178,7 @@ impl Sealer {
         nonce: Nonce,
     ) -> Result<String, SealError> {
         let key = self.keys.newest();
-        let fingerprint = Fingerprint::of(&key.principal, self.bind, authorization);
+        let fingerprint = key.caller(self.bind, authorization);
         let sealed = Sealed { issued_at: now, bind: self.bind, fingerprint, claims: *claims };
         let mut bytes = Vec::with_capacity(512);
         bytes.push(VERSION);
@@ -236,7 +236,7 @@ impl Sealer {
         let Sealed { issued_at, bind, fingerprint, claims } =
             Sealed::read(plain).ok_or(OpenError::Unreadable)?;
         self.check_age(issued_at, now)?;
-        self.check_caller(bind, || fingerprint == Fingerprint::of(&key.principal, bind, authorization))?;
+        self.check_caller(bind, || fingerprint == key.caller(bind, authorization))?;
         let session = SessionKey::of(id, &nonce);
         Ok(Opened { claims, session, issued_at, bind, caller: fingerprint, key: id })
     }
