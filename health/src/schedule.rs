@@ -133,9 +133,12 @@ impl Schedule {
 
     /// Is there something to look into: did a request fail, a probe fail, or is one silent for too long?
     pub fn is_doubted(&self, hub: &HubId, now: MonoTime) -> bool {
-        let doubted =
-            |entry: &Entry| entry.suspected.is_some() || entry.burst.is_some() || entry.ledger.doubtful(now);
-        self.hubs.get(hub).is_some_and(doubted)
+        self.hubs.get(hub).is_some_and(|entry| entry.is_doubted(now))
+    }
+
+    /// The same of any hub. One pass over all, and nothing is looked up.
+    pub fn doubts(&self, now: MonoTime) -> bool {
+        self.hubs.values().any(|entry| entry.is_doubted(now))
     }
 
     /// A request to this hub failed: look closer, unless that was just done.
@@ -210,6 +213,10 @@ impl Schedule {
 }
 
 impl Entry {
+    fn is_doubted(&self, now: MonoTime) -> bool {
+        self.suspected.is_some() || self.burst.is_some() || self.ledger.doubtful(now)
+    }
+
     /// Begins a burst when there is a doubt that had none, and ends it when there is no doubt left.
     fn look(&mut self, now: MonoTime) {
         self.ledger.sweep(now);

@@ -110,10 +110,15 @@ impl Control {
     }
 
     /// Sends the probes that are due, gathers what is known of all hubs or of those that something is odd about, and
-    /// decides.
-    pub fn look(&mut self, all: bool, now: MonoTime) -> (Vec<ProbeOrder>, Result<Turn, String>) {
-        (self.looked, self.nudged) = (now, false);
+    /// decides; between ticks only where something is odd or somebody asked for it.
+    pub fn look(&mut self, all: bool, now: MonoTime) -> (Vec<ProbeOrder>, Option<Result<Turn, String>>) {
+        let nudged = std::mem::take(&mut self.nudged);
+        self.looked = now;
         let orders = self.schedule.due(now);
+        let odd = self.schedule.doubts(now) || self.inputs.evidence.values().any(Evidence::speaks_against);
+        if !(all || nudged || odd) {
+            return (orders, None);
+        }
         for (id, meter) in &self.meters {
             let Some(ledger) = self.schedule.ledger(id) else { continue };
             let troubled = self.inputs.evidence.get(id).is_some_and(Evidence::speaks_against);
@@ -122,7 +127,7 @@ impl Control {
                 self.inputs.evidence.insert(id.clone(), evidence);
             }
         }
-        (orders, self.decide(now))
+        (orders, Some(self.decide(now)))
     }
 
     fn decide(&mut self, now: MonoTime) -> Result<Turn, String> {

@@ -207,8 +207,9 @@ impl<'s> World<'s> {
             self.probe(&order);
         }
         match turn {
-            Ok(turn) => self.turned(&turn),
-            Err(what) => self.watch.fail(what),
+            Some(Ok(turn)) => self.turned(&turn),
+            Some(Err(what)) => self.watch.fail(what),
+            None => {}
         }
     }
 

@@ -26,16 +26,19 @@ pub(super) enum Found {
 }
 
 impl Control {
-    /// Sends the probes that are due, gathers what is known, and decides.
+    /// Sends the probes that are due, gathers what is known, and decides. Between ticks it decides only where something
+    /// is odd or somebody asked for it: a large fleet has a probe due every few milliseconds.
     pub(super) fn look(&mut self, scope: Scope) {
         let now = clock::now();
-        self.looked = (now, false);
+        let (_, nudged) = std::mem::replace(&mut self.looked, (now, false));
         self.fleet.take_suspicions(now);
         for order in self.fleet.due(now) {
             self.send(order);
         }
-        self.fleet.gather(scope, now);
-        self.decide(now);
+        if scope == Scope::All || nudged || self.fleet.is_odd(now) {
+            self.fleet.gather(scope, now);
+            self.decide(now);
+        }
     }
 
     /// Sends a probe on its way. What it finds comes back by itself.

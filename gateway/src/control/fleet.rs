@@ -241,6 +241,11 @@ impl Fleet {
         }
     }
 
+    /// Whether something is odd about any hub: it is doubted, or what is known of it speaks against it.
+    pub(super) fn is_odd(&self, now: MonoTime) -> bool {
+        self.schedule.doubts(now) || self.inputs.evidence.values().any(Evidence::speaks_against)
+    }
+
     /// Have all sessions been seen by now? Those from before we began are seen when they next call, so for as long as a
     /// drain may take nobody can say that a hub has none.
     fn counts_all(&self, now: MonoTime) -> bool {
