@@ -30,7 +30,8 @@ pub mod view;
 pub use handle::{Handle, Unasked, Wishing};
 pub use reload::{Reloaded, Unreadable, read};
 
-use crate::clock;
+use crate::clock::{self, Rfc3339};
+use crate::forecast::speaker::Speaker;
 use crate::forecast::{Forecaster, Telemetry};
 use crate::observe::logging::LogControl;
 use crate::observe::metrics::Metrics;
@@ -44,7 +45,6 @@ use handle::{ASKED_MAX, Asked};
 use lifecycle::{Lifecycle, Phase, reached};
 use mcphub_conf::Loaded;
 use mcphub_conf::settings::PredictorMode;
-use mcphub_predictor::model::file::Model;
 use mcphub_routing::{MonoTime, Publisher};
 use plans::Plans;
 use reload::Reloads;
@@ -52,7 +52,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -64,19 +64,10 @@ const TICK: Duration = Duration::from_secs(1);
 const NUDGED: Duration = Duration::from_millis(20);
 /// How long one look at idle sessions may take: all of 100,000 in a second, all of a million in a minute or so.
 const SWEEP_BUDGET: Duration = Duration::from_millis(2);
+/// The year 9999, which is as far as the spelling of times goes, in seconds since 1970.
+const LATEST: u64 = 253_402_300_799;
 /// Findings that may wait for their turn. Those who bring more wait.
 const FOUND_MAX: usize = 1024;
-
-/// The model that ships. Without it, past failures alone would speak; a test sees to it that it can be read.
-fn teacher() -> Option<Arc<Model>> {
-    match mcphub_predictor::model::teacher() {
-        Ok(model) => Some(Arc::new(model)),
-        Err(error) => {
-            tracing::error!(%error, "the model that ships cannot be read; forecasts go by past failures alone");
-            None
-        }
-    }
-}
 
 /// What is known of the configuration.
 #[derive(Debug, Clone, Default)]
@@ -157,6 +148,7 @@ impl Control {
         let handle = Handle { asked: ask, status: seen, nudge: Arc::clone(&nudge) };
         metrics.config_reload_ok.set(1);
         metrics.geo_reload_ok.set(1);
+        metrics.forecasts.model_reload_ok.set(1);
         let now = clock::now();
         let fleet = Fleet::new(clock::random_u64(), &store, &sessions, now);
         let mut control = Self {
@@ -174,7 +166,7 @@ impl Control {
             reloads: Reloads::default(),
             fleet,
             telemetry: Telemetry::new(store),
-            forecaster: Forecaster::new(teacher()),
+            forecaster: Forecaster::new(),
             plans: Plans::default(),
             found: mpsc::channel(FOUND_MAX),
             looked: (now, false),
@@ -227,6 +219,7 @@ impl Control {
         self.metrics.control.begin(&present.table);
         self.fleet.follow(&present, now);
         self.telemetry.follow(&present, now);
+        self.listen_to(present.speaker.as_ref());
         self.decide(now);
         self.note_snapshot();
     }
@@ -282,6 +275,28 @@ impl Control {
             self.fleet.inputs.forecasts.insert(hub, forecast);
         }
         self.fleet.inputs.forecasts.retain(|hub, _| self.telemetry.history(hub).is_some());
+    }
+
+    /// Has this model make the forecasts from the next turn of each hub on.
+    fn listen_to(&mut self, speaker: Option<&Arc<Speaker>>) {
+        let known = self.forecaster.speaker();
+        if known.map(|known| &known.name) == speaker.map(|speaker| &speaker.name) && known.is_some() {
+            return;
+        }
+        if let Some(Speaker { model, name, origin }) = speaker.map(|speaker| &**speaker) {
+            let training = &model.training;
+            tracing::info!(
+                model = name,
+                origin = origin.as_str(),
+                trained = %Rfc3339(UNIX_EPOCH + Duration::from_secs(training.at.min(LATEST))),
+                hubs = training.hubs,
+                failures = training.failures,
+                simulated = training.simulated,
+                "a model makes the forecasts"
+            );
+        }
+        self.metrics.forecasts.speaks(speaker.map(|speaker| &**speaker));
+        self.forecaster.listen_to(speaker.cloned());
     }
 
     /// Closes idle connections that nobody needs any more, and ends idle sessions.

@@ -6,6 +6,7 @@
 //! then, and without a model, its own rate of failure is all that is told.
 
 use super::Telemetry;
+use super::speaker::Speaker;
 use crate::clock;
 use crate::snapshot::Snapshot;
 use mcphub_predictor::features::{Extractor, Schema, Surroundings};
@@ -39,7 +40,7 @@ static NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
 
 /// What is expected of every hub.
 pub(crate) struct Forecaster {
-    model: Option<Arc<Model>>,
+    speaker: Option<Arc<Speaker>>,
     schema: Schema,
     hubs: BTreeMap<HubId, Expected>,
     /// Whose turn has not come yet since the last period ended.
@@ -63,9 +64,9 @@ pub(crate) struct Expected {
 }
 
 impl Forecaster {
-    /// Nothing is expected yet. Without a model, rates of failure are all there is.
-    pub(crate) fn new(model: Option<Arc<Model>>) -> Self {
-        Self { model, schema: Schema::telemetry(), hubs: BTreeMap::new(), waiting: BTreeSet::new() }
+    /// Nothing is expected yet. Until a model is listened to, rates of failure are all there is.
+    pub(crate) fn new() -> Self {
+        Self { speaker: None, schema: Schema::telemetry(), hubs: BTreeMap::new(), waiting: BTreeSet::new() }
     }
 
     /// What is expected of this hub.
@@ -75,7 +76,17 @@ impl Forecaster {
 
     /// The model that speaks, if any.
     pub(crate) fn model(&self) -> Option<&Model> {
-        self.model.as_deref()
+        self.speaker.as_deref().map(|speaker| &speaker.model)
+    }
+
+    /// The same, with where it comes from.
+    pub(crate) fn speaker(&self) -> Option<&Arc<Speaker>> {
+        self.speaker.as_ref()
+    }
+
+    /// Has another model speak from the next turn of each hub on. What is expected until then stays.
+    pub(crate) fn listen_to(&mut self, speaker: Option<Arc<Speaker>>) {
+        self.speaker = speaker;
     }
 
     /// The features of a row.
@@ -135,7 +146,7 @@ impl Forecaster {
         expected.neighbours = neighbours;
         let around = Surroundings { neighbours, kin: 0.0, past: None };
         expected.extractor.vector(&self.schema, &around, &mut expected.row);
-        if let Err(error) = expected.ask(self.model.as_deref(), horizon) {
+        if let Err(error) = expected.ask(self.speaker.as_deref().map(|speaker| &speaker.model), horizon) {
             // The schema of a model was held against ours when it was loaded: this is our own mistake, and no hub's.
             tracing::error!(%hub, %error, "the model refuses a row; the hub's rate of failure speaks instead");
             expected.outlook = Outlook::of_prior(&standing);

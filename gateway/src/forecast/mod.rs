@@ -3,6 +3,7 @@
 //! | module | question |
 //! |---|---|
 //! | `telemetry` | how do hubs' pasts grow with every look, and outlive the process? |
+//! | [`speaker`] | which model makes the forecasts, and where does it come from? |
 //! | `forecaster` | what is to be expected of each hub? |
 //! | `foretold` | what is there to say about one hub's future, and what should be done? |
 //! | `view` | how are they told to an operator? |
@@ -12,6 +13,7 @@
 
 mod forecaster;
 pub mod foretold;
+pub mod speaker;
 mod telemetry;
 #[cfg(test)]
 mod tests;

@@ -100,7 +100,7 @@ fn memory_that_grows_is_seen_to_run_out() {
 
 #[test]
 fn without_a_model_the_past_alone_speaks() {
-    let (mut history, mut forecaster) = (History::default(), Forecaster::new(None));
+    let (mut history, mut forecaster) = (History::default(), Forecaster::new());
     assert_eq!(forecaster.look(&hub(), &history, 0.0, Duration::from_secs(600)), None);
     past(0..20, &mut history);
     let calm = forecaster.look(&hub(), &history, 0.0, Duration::from_secs(600)).expect("a forecast");
