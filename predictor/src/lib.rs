@@ -19,6 +19,7 @@ pub mod features;
 mod forecast;
 mod inputs;
 pub mod insight;
+pub mod learning;
 pub mod model;
 mod plan;
 mod policy;
