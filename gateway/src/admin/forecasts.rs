@@ -77,6 +77,15 @@ pub(super) async fn risk(control: &Handle, asked: AboutHub) -> Result<Reply, Pro
     ))
 }
 
+/// Has the model speak again that spoke before the one that was learnt last.
+pub(super) async fn revert(control: &Handle) -> Result<Reply, Problem> {
+    match control.go_back().await? {
+        Ok(true) => Ok(Reply::json(200, &control.forecasts(0).await?)),
+        Ok(false) => Err(Problem::new(409, "no model was learnt that could be taken back")),
+        Err(why) => Err(Problem::new(500, format!("the model's files cannot be changed: {why}"))),
+    }
+}
+
 async fn foretell(control: &Handle, hub: &HubName, window: Option<Duration>) -> Result<Foretold, Problem> {
     match control.foretell(hub.0.clone(), window).await {
         Err(Unasked::UnknownHub) => Err(Problem::unknown_hub(hub.0.as_str()).at("hubId")),

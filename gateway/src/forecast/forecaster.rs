@@ -11,11 +11,12 @@ use crate::clock;
 use crate::snapshot::Snapshot;
 use mcphub_predictor::features::{Extractor, Schema, Surroundings};
 use mcphub_predictor::insight::explain::Mover;
-use mcphub_predictor::insight::outlook::{Outlook, Standing};
+use mcphub_predictor::insight::outlook::{MAIN, Outlook, Standing};
+use mcphub_predictor::learning::{EVERY, Said};
 use mcphub_predictor::model::file::Model;
 use mcphub_predictor::model::hazard::HORIZONS;
 use mcphub_predictor::model::prior::Rate;
-use mcphub_predictor::model::{Kind, RowsError};
+use mcphub_predictor::model::{Kind, Kinds, RowsError};
 use mcphub_predictor::telemetry::{History, PERIOD, Sample, Signal, Slot};
 use mcphub_predictor::{AtHorizon, EVIDENCE_MAX, FailureType, Forecast, HORIZONS_MAX, Influence};
 use mcphub_routing::{HubId, Share};
@@ -31,6 +32,9 @@ const TOLD_FROM: f64 = 2.0;
 /// How far memory is looked back for its slope: half an hour, at both ends of which five minutes are averaged.
 const MEMORY_SPAN: usize = 120;
 const MEMORY_ENDS: usize = 20;
+/// How long after its beginning a failure is told to be of a kind, in seconds: 45 s, when a period has ended, and one more in
+/// case that one was missed.
+const TOLD_AFTER: std::ops::RangeInclusive<u64> = 45..=60;
 
 /// The names of the features, for as long as the process lives: forecasts that name some are copied around.
 static NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
@@ -42,9 +46,26 @@ static NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
 pub(crate) struct Forecaster {
     speaker: Option<Arc<Speaker>>,
     schema: Schema,
+    /// Speaks beside it, and nobody hears it.
+    challenger: Option<Arc<Speaker>>,
+    /// The model no longer fits: each hub's past alone speaks.
+    fallen_back: bool,
     hubs: BTreeMap<HubId, Expected>,
     /// Whose turn has not come yet since the last period ended.
     waiting: BTreeSet<HubId>,
+}
+
+/// What came of looking at a hub.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Looked {
+    /// The hub.
+    pub(crate) hub: HubId,
+    /// What is expected of it.
+    pub(crate) forecast: Forecast,
+    /// What models say of it, for what they say to be judged; `None` where that is not to be noted.
+    pub(crate) said: Option<Said>,
+    /// How it fails, told once in each failure.
+    pub(crate) failure_type: Option<FailureType>,
 }
 
 /// What is expected of one hub.
@@ -52,7 +73,12 @@ pub(crate) struct Expected {
     extractor: Extractor,
     /// How many periods of its history have been looked at.
     periods: u64,
-    row: Vec<f32>,
+    /// What it is like, in the features of the model.
+    pub(crate) row: Vec<f32>,
+    /// How likely it fails within ten minutes, to the model and to the one beside it; `None` while its past alone speaks.
+    said: Option<(f64, Option<f64>)>,
+    /// What kinds of failure its row looks like, whatever is expected.
+    kinds: Option<Kinds>,
     /// What is known of it besides its row.
     pub(crate) standing: Standing,
     /// What part of the other hubs at its location is failing, 0 to 1.
@@ -66,7 +92,14 @@ pub(crate) struct Expected {
 impl Forecaster {
     /// Nothing is expected yet. Until a model is listened to, rates of failure are all there is.
     pub(crate) fn new() -> Self {
-        Self { speaker: None, schema: Schema::telemetry(), hubs: BTreeMap::new(), waiting: BTreeSet::new() }
+        Self {
+            speaker: None,
+            challenger: None,
+            fallen_back: false,
+            schema: Schema::telemetry(),
+            hubs: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+        }
     }
 
     /// What is expected of this hub.
@@ -89,6 +122,21 @@ impl Forecaster {
         self.speaker = speaker;
     }
 
+    /// Has a model speak beside it, or none.
+    pub(crate) fn compare(&mut self, challenger: Option<Arc<Speaker>>) {
+        self.challenger = challenger;
+    }
+
+    /// Whether each hub's past alone speaks because the model no longer fits.
+    pub(crate) fn has_fallen_back(&self) -> bool {
+        self.fallen_back
+    }
+
+    /// Has each hub's past alone speak from its next turn on, or the model again.
+    pub(crate) fn fall_back(&mut self, fallen_back: bool) {
+        self.fallen_back = fallen_back;
+    }
+
     /// The features of a row.
     pub(crate) fn schema(&self) -> &Schema {
         &self.schema
@@ -106,15 +154,13 @@ impl Forecaster {
         telemetry: &Telemetry,
         present: &Snapshot,
         horizon: Duration,
-    ) -> Vec<(HubId, Forecast)> {
+    ) -> Vec<Looked> {
         let began = clock::instant();
         let mut told = Vec::new();
         while let Some(hub) = self.waiting.pop_first() {
             if let Some(history) = telemetry.history(&hub) {
                 let neighbours = neighbours(&hub, telemetry, present);
-                if let Some(forecast) = self.look(&hub, history, neighbours, horizon) {
-                    told.push((hub, forecast));
-                }
+                told.extend(self.look(&hub, history, neighbours, horizon));
             }
             if clock::instant().saturating_duration_since(began) >= BUDGET {
                 break;
@@ -123,19 +169,15 @@ impl Forecaster {
         told
     }
 
-    fn look(
-        &mut self,
-        hub: &HubId,
-        history: &History,
-        neighbours: f32,
-        horizon: Duration,
-    ) -> Option<Forecast> {
+    fn look(&mut self, hub: &HubId, history: &History, neighbours: f32, horizon: Duration) -> Option<Looked> {
         let now = history.newest()?;
         let standing = standing(history, now);
         let expected = self.hubs.entry(hub.clone()).or_insert_with(|| Expected {
             extractor: Extractor::new(),
             periods: 0,
             row: Vec::new(),
+            said: None,
+            kinds: None,
             standing,
             neighbours,
             outlook: Outlook::of_prior(&standing),
@@ -146,13 +188,24 @@ impl Forecaster {
         expected.neighbours = neighbours;
         let around = Surroundings { neighbours, kin: 0.0, past: None };
         expected.extractor.vector(&self.schema, &around, &mut expected.row);
-        if let Err(error) = expected.ask(self.speaker.as_deref().map(|speaker| &speaker.model), horizon) {
+        let model = self.speaker.as_deref().map(|speaker| &speaker.model);
+        let beside = self.challenger.as_deref().map(|speaker| &speaker.model);
+        if let Err(error) = expected.ask(model, beside, horizon) {
             // The schema of a model was held against ours when it was loaded: this is our own mistake, and no hub's.
             tracing::error!(%hub, %error, "the model refuses a row; the hub's rate of failure speaks instead");
             expected.outlook = Outlook::of_prior(&standing);
             expected.movers.clear();
         }
-        Some(expected.forecast(horizon))
+        if self.fallen_back {
+            expected.outlook = Outlook::of_prior(&standing);
+            expected.movers.clear();
+        }
+        Some(Looked {
+            hub: hub.clone(),
+            forecast: expected.forecast(horizon),
+            said: expected.noted(history, now),
+            failure_type: expected.failing_how(history, now, self.fallen_back),
+        })
     }
 }
 
@@ -194,13 +247,25 @@ impl Expected {
         }
     }
 
-    fn ask(&mut self, model: Option<&Model>, horizon: Duration) -> Result<(), RowsError> {
+    fn ask(
+        &mut self,
+        model: Option<&Model>,
+        beside: Option<&Model>,
+        horizon: Duration,
+    ) -> Result<(), RowsError> {
         self.movers.clear();
+        (self.said, self.kinds) = (None, None);
         let Some(model) = model else {
             self.outlook = Outlook::of_prior(&self.standing);
             return Ok(());
         };
         self.outlook = model.outlook(&self.row, &self.standing)?;
+        if !self.outlook.cold {
+            let soon = |outlook: &Outlook| outlook.hazard.within(HORIZONS[MAIN]);
+            let beside = beside.map(|beside| beside.outlook(&self.row, &self.standing)).transpose()?;
+            self.said = Some((soon(&self.outlook), beside.as_ref().map(soon)));
+        }
+        self.kinds = self.outlook.kinds;
         if self.outlook.cold {
             // What is usual for it is not known yet, so its row says nothing about kinds either.
             self.outlook.kinds = None;
@@ -210,6 +275,25 @@ impl Expected {
             self.movers = model.movers(&self.row)?;
         }
         Ok(())
+    }
+
+    /// What was just said, where what comes of it can be judged: not in a failure, nor right after one.
+    fn noted(&self, history: &History, now: u64) -> Option<Said> {
+        let (champion, challenger) = self.said?;
+        let noted = history.periods().is_multiple_of(EVERY) && !history.episodes().is_going_on(now);
+        noted.then_some(Said { at: now, champion: champion as f32, challenger: challenger.map(|p| p as f32) })
+    }
+
+    /// How the hub fails: told once, three periods into a failure, when kinds differ most. Whoever was not there then says
+    /// nothing later, since all failures look alike in the end.
+    fn failing_how(&self, history: &History, now: u64, fallen_back: bool) -> Option<FailureType> {
+        let last = history.episodes().iter().next_back().filter(|last| last.failure_type.is_none())?;
+        if !TOLD_AFTER.contains(&now.saturating_sub(last.start)) {
+            return None;
+        }
+        let kinds = self.kinds?;
+        // What is usual for it must be known, or its row says nothing.
+        Some(type_of(kinds.named().filter(|_| !self.outlook.cold && !fallen_back)))
     }
 
     fn forecast(&self, horizon: Duration) -> Forecast {
@@ -236,18 +320,22 @@ impl Expected {
 
     /// What would fail, where one kind is clearly ahead.
     pub(crate) fn failure_type(&self) -> FailureType {
-        match self.outlook.kinds.and_then(|kinds| kinds.named()) {
-            Some(Kind::Hardware) => FailureType::Hardware,
-            Some(Kind::Software) => FailureType::Software,
-            Some(Kind::Network) => FailureType::Network,
-            Some(Kind::Overload) => FailureType::Overload,
-            None => FailureType::Unknown,
-        }
+        type_of(self.outlook.kinds.and_then(|kinds| kinds.named()))
     }
 
     /// When it fails if it does: whichever comes first of the hazard's median and the end of its memory.
     pub(crate) fn time_to_failure(&self) -> Option<Duration> {
         self.outlook.hazard.median().into_iter().chain(self.outlook.memory).min()
+    }
+}
+
+fn type_of(kind: Option<Kind>) -> FailureType {
+    match kind {
+        Some(Kind::Hardware) => FailureType::Hardware,
+        Some(Kind::Software) => FailureType::Software,
+        Some(Kind::Network) => FailureType::Network,
+        Some(Kind::Overload) => FailureType::Overload,
+        None => FailureType::Unknown,
     }
 }
 

@@ -31,6 +31,8 @@ fn fresh() -> Expected {
     Expected {
         extractor: Extractor::new(),
         periods: 0,
+        said: None,
+        kinds: None,
         row: Vec::new(),
         standing,
         neighbours: 0.0,
@@ -103,7 +105,7 @@ fn without_a_model_the_past_alone_speaks() {
     let (mut history, mut forecaster) = (History::default(), Forecaster::new());
     assert_eq!(forecaster.look(&hub(), &history, 0.0, Duration::from_secs(600)), None);
     past(0..20, &mut history);
-    let calm = forecaster.look(&hub(), &history, 0.0, Duration::from_secs(600)).expect("a forecast");
+    let calm = forecaster.look(&hub(), &history, 0.0, Duration::from_secs(600)).expect("a forecast").forecast;
     assert_eq!(
         (calm.probability, calm.failure_type, calm.evidence),
         (calm.base_rate, FailureType::Unknown, [None; 4])
@@ -114,7 +116,8 @@ fn without_a_model_the_past_alone_speaks() {
         history.episodes_mut().fail((start, start + 30), Marks::default());
     }
     past(20..21, &mut history);
-    let expected = forecaster.look(&hub(), &history, 0.0, Duration::from_secs(86_400)).expect("a forecast");
+    let expected =
+        forecaster.look(&hub(), &history, 0.0, Duration::from_secs(86_400)).expect("a forecast").forecast;
     assert!(expected.probability >= calm.probability && expected.horizon == Duration::from_secs(86_400));
 }
 
