@@ -50,6 +50,7 @@ pub(super) async fn patterns(control: &Handle, asked: AboutHub) -> Result<Reply,
         &FailurePatterns {
             hub_id: asked.hub_id.0.to_string(),
             failures: told.failures,
+            failure_types: told.failure_types.clone(),
             watched: millis(told.watched),
             patterns: told.patterns.iter().map(pattern).collect(),
         },

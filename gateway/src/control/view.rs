@@ -1,15 +1,18 @@
 //! How is the control plane told to an operator? In JSON: names in snake case, times in milliseconds, ages counted back
 //! from now, shares from 0 to 1.
 
-use super::alarms::{AlarmView, TallyView};
-use crate::forecast::speaker::Speaker;
+use super::alarms::AlarmView;
 use crate::store::FailoverRecord;
 use mcphub_health::{Evidence, Passive, Probes, PublicHealth, Quantiles, Window};
-use mcphub_predictor::{Forecast, Leave, Wish};
+use mcphub_predictor::{Leave, Wish};
 use mcphub_routing::{Hub, HubState, MonoTime, Share};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::time::Duration;
+
+mod forecasts;
+
+pub use forecasts::{ForecastView, ForecastsView, LearningView, ModelView};
 
 /// One hub as it is now.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -50,68 +53,6 @@ pub struct HubView {
     pub forecast: Option<ForecastView>,
     /// The alarm about it that is open.
     pub alarm: Option<AlarmView>,
-}
-
-/// What is expected of a hub, as those who decide see it. `predictFailure` says more.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct ForecastView {
-    /// How likely it fails within the horizon, 0 to 1.
-    pub probability: f64,
-    /// How likely that is by its past alone, 0 to 1.
-    pub base_rate: f64,
-    /// The configured horizon.
-    pub horizon_ms: u64,
-    /// How far it may be believed, 0 to 1.
-    pub confidence: f64,
-    /// How it would fail.
-    pub failure_type: &'static str,
-}
-
-/// What forecasts are made by, and what became of alarms.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct ForecastsView {
-    /// `off`, `advise` or `act`.
-    pub mode: &'static str,
-    /// The model that makes them; `null` where each hub's past alone does.
-    pub model: Option<ModelView>,
-    /// By which signs the model does not know these hubs; while there are any, each hub's past alone speaks.
-    pub drifted: Vec<String>,
-    /// Whether models are made of these hubs.
-    pub learning: LearningView,
-    /// What alarms came to.
-    pub tally: TallyView,
-    /// The newest alarms, newest first.
-    pub alarms: Vec<AlarmView>,
-}
-
-/// A model.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct ModelView {
-    /// The beginning of the SHA-256 of its file.
-    pub name: String,
-    /// `built_in`, `file` or `learned`.
-    pub origin: &'static str,
-    /// When it was trained, RFC 3339.
-    pub trained: String,
-    /// On so many hubs.
-    pub hubs: u32,
-    /// With so many failures.
-    pub failures: u32,
-    /// Whether these hubs were simulated.
-    pub simulated: bool,
-}
-
-/// Whether models are made of the gateway's own hubs.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct LearningView {
-    /// As configured.
-    pub enabled: bool,
-    /// `idle`, `making` a model, `listening` to a new one beside the one that speaks, or `deciding` between both.
-    pub step: &'static str,
-    /// The new one.
-    pub challenger: Option<ModelView>,
-    /// How many failures it has met, of the ten that decide.
-    pub failures_met: usize,
 }
 
 /// What traffic may do with a hub.
@@ -337,32 +278,6 @@ fn fine_millis(span: Duration) -> f64 {
 
 fn ago(at: Option<MonoTime>, now: MonoTime) -> Option<u64> {
     at.map(|at| millis(now.since(at)))
-}
-
-impl ForecastView {
-    pub(super) fn of(forecast: &Forecast) -> Self {
-        Self {
-            probability: share(forecast.probability),
-            base_rate: share(forecast.base_rate),
-            horizon_ms: millis(forecast.horizon),
-            confidence: share(forecast.confidence),
-            failure_type: forecast.failure_type.as_str(),
-        }
-    }
-}
-
-impl ModelView {
-    pub(super) fn of(speaker: &Speaker, trained: &str) -> Self {
-        let training = &speaker.model.training;
-        Self {
-            name: speaker.name.clone(),
-            origin: speaker.origin.as_str(),
-            trained: trained.to_owned(),
-            hubs: training.hubs,
-            failures: training.failures,
-            simulated: training.simulated,
-        }
-    }
 }
 
 impl StateView {

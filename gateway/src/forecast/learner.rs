@@ -20,17 +20,14 @@ use mcphub_predictor::learning::Trial;
 use mcphub_routing::MonoTime;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::process::Command;
 use tokio::task::JoinHandle;
+
+mod process;
 
 /// The first model is not made before this: right after a start there is other work.
 const FIRST_AFTER: Duration = Duration::from_secs(3_600);
-/// A model that is not made by then is given up. One of the most that is learnt from takes minutes of a whole processor; at
-/// the lowest priority it may get a tenth of one.
-const DEADLINE: Duration = Duration::from_secs(2 * 3_600);
 /// A model that has not met ten failures by then is given up: the fleet has changed meanwhile.
 const LISTEN_MAX: Duration = Duration::from_secs(30 * 86_400);
 
@@ -202,7 +199,7 @@ impl Learner {
         tracing::info!(failures = it.failures, "a model is being made of our own hubs");
         let (record, champion) = (state.join(recorder::FOLDER), Arc::clone(it.champion));
         let out = state.join("learning.model");
-        self.step = Step::Making { made: tokio::spawn(make(record, out, champion)) };
+        self.step = Step::Making { made: tokio::spawn(process::make(record, out, champion)) };
     }
 
     fn listen(&mut self, challenger: Arc<Speaker>, now: MonoTime) {
@@ -284,43 +281,6 @@ fn keep(path: &Path, previous: &Path, new: &Speaker, old: &Speaker) -> io::Resul
         },
     }
     write_whole(path, &bytes(new)?)
-}
-
-/// Has a process make a model, and reads it.
-async fn make(record: PathBuf, out: PathBuf, champion: Arc<Speaker>) -> Result<Arc<Speaker>, String> {
-    let told = |error: io::Error| error.to_string();
-    // This very program, even where another version has been put in its place meanwhile.
-    let mut command = Command::new("/proc/self/exe");
-    command.args(["predictor", "learn", "--background", "--record"]).arg(&record).arg("--out").arg(&out);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
-    let ended = tokio::time::timeout(DEADLINE, command.output()).await;
-    let ended = ended.map_err(|_| format!("it took longer than {DEADLINE:?}"))?.map_err(told)?;
-    if !ended.status.success() {
-        let said = String::from_utf8_lossy(&ended.stderr);
-        let last = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
-        return Err(format!("{}: {}", ended.status, last.chars().take(500).collect::<String>()));
-    }
-    let read = move || {
-        let bytes = std::fs::read(&out)?;
-        std::fs::remove_file(&out)?;
-        speaker_of(&bytes, &champion).map_err(io::Error::other)
-    };
-    let made = tokio::task::spawn_blocking(read).await.map_err(|error| error.to_string())?;
-    made.map(Arc::new).map_err(told)
-}
-
-/// The model in these bytes. Nobody tells us what our own failures were, so the one that speaks goes on telling kinds apart.
-fn speaker_of(
-    bytes: &[u8],
-    champion: &Speaker,
-) -> Result<Speaker, mcphub_predictor::model::file::ModelFileError> {
-    let made = Speaker::of(bytes, Origin::Learned)?;
-    if made.model.kinds.is_some() {
-        return Ok(made);
-    }
-    let mut model = made.model;
-    model.kinds.clone_from(&champion.model.kinds);
-    Speaker::of(&model.to_bytes()?, Origin::Learned)
 }
 
 #[cfg(test)]

@@ -7,7 +7,9 @@ use anyhow::Context as _;
 use mcphub_predictor::learning::{KEPT_FOR, Record};
 use mcphub_predictor::model::ForestSettings;
 use mcphub_predictor::training::{Pupil, Teaching, teach};
-use rustix::process::{Resource, Rlimit, Signal, nice, set_parent_process_death_signal, setrlimit};
+use rustix::process::{
+    Resource, Rlimit, Signal, set_parent_process_death_signal, setpriority_process, setrlimit,
+};
 
 use super::train::as_text;
 use crate::cli::Failure;
@@ -21,7 +23,8 @@ const ASKED_MAX: usize = 100_000;
 const LEARNT_MAX: usize = 30_000;
 /// The most memory that it may reserve in the background, in bytes: more than twice what all of that takes.
 const MEMORY_MAX: u64 = 2 << 30;
-/// The lowest priority that there is.
+/// The lowest priority that there is by this measure, whatever that of the gateway is. A processor that is wanted by others
+/// as well gives it one part in seventy beside one of the usual priority.
 const NICE: i32 = 19;
 
 /// Flags of `predictor learn`.
@@ -70,6 +73,6 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
 /// Everybody else goes first, and nobody is left without memory. Linux keeps the priority for each thread, and there is one.
 fn stand_back() -> rustix::io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
-    nice(NICE)?;
+    setpriority_process(None, NICE)?;
     setrlimit(Resource::As, Rlimit { current: Some(MEMORY_MAX), maximum: Some(MEMORY_MAX) })
 }

@@ -1,5 +1,6 @@
 //! Does the better of two models speak, now, after a restart, and until somebody wants the old one back?
 
+use super::process::speaker_of;
 use super::*;
 use mcphub_conf::settings::ModelSource;
 use mcphub_predictor::learning::{Came, Said};
