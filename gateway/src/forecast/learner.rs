@@ -173,9 +173,9 @@ impl Learner {
             return Ok(false);
         }
         if previous.exists() {
-            std::fs::rename(previous, path)?
+            std::fs::rename(previous, path)?;
         } else {
-            std::fs::remove_file(path)?
+            std::fs::remove_file(path)?;
         }
         Ok(true)
     }
