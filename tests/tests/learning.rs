@@ -120,8 +120,7 @@ fn nice(pid: u32) -> Option<i32> {
 /// Fills the folder of the records with those of four simulated hubs.
 fn fill(folder: &Path) {
     std::fs::create_dir_all(folder).expect("made");
-    let now =
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+    let now = mcphub_gateway::clock::unix_seconds();
     let world = Settings { hubs: 4, days: 1, seed: 11, faults_per_day: 6.0, ..Settings::DEFAULT };
     for (number, run) in Simulator::new(world).expect("sound").hubs().enumerate() {
         std::fs::write(folder.join(format!("h{number}.record")), record(&run, now)).expect("written");
