@@ -4,6 +4,7 @@
 //! listeners, settings. A request takes it once. What changes (a reload, a geographic database, a plan of the control
 //! loop) makes the next one, sharing with the last what stayed as it was.
 
+use crate::forecast::speaker::{Speaker, SpeakerError};
 use crate::keys::{self, KeyFileError};
 use crate::listen::client_addr::TrustedProxies;
 use crate::listen::tls::{self, CertificateError};
@@ -42,6 +43,8 @@ pub struct Snapshot {
     pub bind: Bind,
     /// Where addresses are.
     pub geo: Arc<Database>,
+    /// The model that the settings name; `None` where the one that ships cannot be read.
+    pub speaker: Option<Arc<Speaker>>,
     places: Arc<PlaceBook>,
 }
 
@@ -71,6 +74,9 @@ pub enum SnapshotError {
     /// The geographic database.
     #[error("the geographic database cannot be used")]
     Geo(#[source] mcphub_geo::OpenError),
+    /// The model that forecasts are made by.
+    #[error("the model of failures cannot be used")]
+    Model(#[source] SpeakerError),
     /// A hub's certificate authorities.
     #[error("hub {hub} cannot be reached safely")]
     Trust {
@@ -111,6 +117,8 @@ impl Snapshot {
             GeoDatabase::BuiltIn => Arc::new(Database::built_in()),
             GeoDatabase::File(path) => Arc::new(Database::open(path).map_err(SnapshotError::Geo)?),
         };
+        let before = previous.and_then(|previous| previous.speaker.as_ref());
+        let speaker = Speaker::find(&settings.predictor.model, before).map_err(SnapshotError::Model)?;
         let keys = keys::load(&settings.session.key_files).map_err(SnapshotError::Keys)?;
         let bind = bind_of(settings.session.bind);
         let sealer = Arc::new(Sealer::new(keys, bind, settings.session.max_age));
@@ -130,6 +138,7 @@ impl Snapshot {
             sealer,
             bind,
             geo,
+            speaker,
             places: Arc::new(places),
         })
     }

@@ -8,6 +8,10 @@
 //! A ledger in memory of at most one open alarm for each hub, and counts. It keeps no history: whoever wants one
 //! collects the [`AlarmEvent`]s of published plans.
 
+mod kept;
+
+pub use kept::{BothClocks, KeptAlarms};
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -175,6 +179,13 @@ impl AlarmLedger {
     /// The open alarm of this hub.
     pub fn open(&self, hub: &HubId) -> Option<&Alarm> {
         self.hubs.get(hub)?.open.as_ref()
+    }
+
+    /// What part of a hub's budget of alarms is spent, 0 to 1; 0 where there is no budget.
+    pub fn spent(&self, hub: &HubId, policy: &ForecastPolicy, now: MonoTime) -> f64 {
+        let most = policy.alarm_every.saturating_mul(BURST).as_secs_f64();
+        let spent = self.hubs.get(hub).map_or(Duration::ZERO, |entry| entry.spent_until.since(now));
+        if most > 0.0 { (spent.as_secs_f64() / most).min(1.0) } else { 0.0 }
     }
 
     /// Has nothing ever happened?

@@ -19,6 +19,7 @@ pub mod features;
 mod forecast;
 mod inputs;
 pub mod insight;
+pub mod learning;
 pub mod model;
 mod plan;
 mod policy;
@@ -31,7 +32,9 @@ pub mod training;
 mod verdict;
 mod want;
 
-pub use alarms::{Alarm, AlarmEvent, AlarmLedger, AlarmTally, AlarmVerdict, Course, Verdicts};
+pub use alarms::{
+    Alarm, AlarmEvent, AlarmLedger, AlarmTally, AlarmVerdict, BothClocks, Course, KeptAlarms, Verdicts,
+};
 pub use apply::ApplyError;
 pub use band::Band;
 pub use check::{CheckedPlan, Flaw, check};

@@ -105,7 +105,7 @@ pub(crate) fn lower(raw: &RawRoot, site: &Site<'_>) -> Option<Settings> {
         geo,
         health,
         failover,
-        predictor: predictor::lower(&raw.predictor.0),
+        predictor: predictor::lower(&raw.predictor.0, site),
         session,
         state: state?,
         limits,

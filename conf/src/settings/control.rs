@@ -101,6 +101,8 @@ pub struct FailoverSettings {
 pub struct PredictorSettings {
     /// What forecasts may do.
     pub mode: PredictorMode,
+    /// What forecasts are made by.
+    pub model: ModelSource,
     /// How far ahead failure is forecast.
     pub horizon: Duration,
     /// How likely a failure must be before anything is done about it.
@@ -113,6 +115,28 @@ pub struct PredictorSettings {
     pub alarm_every: Duration,
     /// The share of the alarms about which nothing is done.
     pub hold_out: Share,
+    /// Whether the gateway makes models of its own.
+    pub learning: LearningSettings,
+}
+
+/// Which model forecasts are made by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModelSource {
+    /// The one that ships with the gateway.
+    BuiltIn,
+    /// A file, as `predictor train` writes it; watched and swapped whole.
+    File(PathBuf),
+}
+
+/// `[predictor.learning]`: models that a gateway makes of what it sees of its hubs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LearningSettings {
+    /// Whether any is made.
+    pub enabled: bool,
+    /// One is made this often at most.
+    pub interval: Duration,
+    /// One is made after so many failures that the one that speaks has not learnt from.
+    pub failures: u32,
 }
 
 /// `[predictor.cost]`: what it pays to do, by the ratio of two costs in any unit.

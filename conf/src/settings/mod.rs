@@ -14,8 +14,8 @@ mod secret;
 mod upstream;
 
 pub use control::{
-    Canary, CostSettings, FailoverSettings, HealthSettings, MetricsSettings, NatsSettings, PredictorMode,
-    PredictorSettings, Probe, SessionSettings, StateSettings,
+    Canary, CostSettings, FailoverSettings, HealthSettings, LearningSettings, MetricsSettings, ModelSource,
+    NatsSettings, PredictorMode, PredictorSettings, Probe, SessionSettings, StateSettings,
 };
 pub use gateway::{AdminSettings, GatewaySettings, LogFormat, LogLevel, LogSettings, ShutdownSettings};
 pub use hub::{HubMetrics, HubScheme, HubSettings, HubUrl};

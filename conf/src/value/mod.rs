@@ -1,6 +1,7 @@
 //! The kinds of value people write, each with its reader, its text and its description for editors.
 
 mod choice;
+mod file;
 mod json;
 mod name;
 mod net;
@@ -9,12 +10,11 @@ mod place;
 mod web;
 
 pub(crate) use choice::{Backend, ProbeKind};
+pub(crate) use file::BuiltInOrFile;
 pub(crate) use json::JsonTable;
 pub(crate) use name::{BucketName, EnvName, MetricName, ToolName};
 pub(crate) use net::HostEntry;
 pub(crate) use number::{Bytes, Km};
-
-pub(crate) use place::DatabaseText;
 pub(crate) use web::{MetricsAt, NatsUrls, Origin, UrlPath};
 
 use crate::field::{Value, Wrong};

@@ -1,4 +1,4 @@
-//! Whom a residency rule binds, and where addresses are looked up.
+//! Whom a residency rule binds.
 
 use super::{quote, text};
 use crate::field::{Value, Wrong};
@@ -6,7 +6,6 @@ use crate::suggest::one_of;
 use mcphub_geo::{ClientSelector, Continent};
 use schemars::{Schema, json_schema};
 use serde_json::json;
-use std::path::PathBuf;
 use toml::de::DeValue;
 
 impl Value for ClientSelector {
@@ -42,33 +41,3 @@ impl Value for ClientSelector {
 }
 
 const ADVICE: &str = "write a two-letter ISO 3166-1 code such as \"DE\", \"EU\", or \"continent:EU\"";
-
-/// `geo.database` as written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum DatabaseText {
-    BuiltIn,
-    File(PathBuf),
-}
-
-impl Value for DatabaseText {
-    fn read(value: &DeValue<'_>) -> Result<Self, Wrong> {
-        match value.as_str() {
-            Some("built-in") => Ok(Self::BuiltIn),
-            Some("builtin" | "built_in" | "default") => {
-                Err(Wrong::new("not a database", "did you mean \"built-in\"?"))
-            }
-            _ => PathBuf::read(value).map(Self::File),
-        }
-    }
-
-    fn show(&self) -> serde_json::Value {
-        match self {
-            Self::BuiltIn => json!("built-in"),
-            Self::File(path) => path.show(),
-        }
-    }
-
-    fn describe() -> Schema {
-        PathBuf::describe()
-    }
-}

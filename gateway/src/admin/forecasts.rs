@@ -50,6 +50,7 @@ pub(super) async fn patterns(control: &Handle, asked: AboutHub) -> Result<Reply,
         &FailurePatterns {
             hub_id: asked.hub_id.0.to_string(),
             failures: told.failures,
+            failure_types: told.failure_types.clone(),
             watched: millis(told.watched),
             patterns: told.patterns.iter().map(pattern).collect(),
         },
@@ -75,6 +76,15 @@ pub(super) async fn risk(control: &Handle, asked: AboutHub) -> Result<Reply, Pro
             watched: millis(told.watched),
         },
     ))
+}
+
+/// Has the model speak again that spoke before the one that was learnt last.
+pub(super) async fn revert(control: &Handle) -> Result<Reply, Problem> {
+    match control.go_back().await? {
+        Ok(true) => Ok(Reply::json(200, &control.forecasts(0).await?)),
+        Ok(false) => Err(Problem::new(409, "no model was learnt that could be taken back")),
+        Err(why) => Err(Problem::new(500, format!("the model's files cannot be changed: {why}"))),
+    }
 }
 
 async fn foretell(control: &Handle, hub: &HubName, window: Option<Duration>) -> Result<Foretold, Problem> {

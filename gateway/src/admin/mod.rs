@@ -12,8 +12,10 @@
 //! | `GET /v1/table` | the routing table; `?place=DE` for one place |
 //! | `GET /v1/report` | the last plans with their reasons; `?format=text` for people |
 //! | `GET /v1/failovers` | the journal; `?limit=` |
+//! | `GET /v1/forecasts` | what forecasts are made by, and what became of alarms; `?limit=` |
 //! | `GET /v1/sessions` | how many sessions there are, by hub, place and age |
 //! | `POST /v1/reload` | reads the configuration again |
+//! | `POST /v1/revertModel` | has the model speak again that spoke before the one that was learnt last |
 //! | `POST /v1/drain`, `/v1/undrain` | takes a hub out gently, and back |
 //! | `POST /v1/executeFailover` | takes a hub out at once |
 //! | `POST /v1/switchTraffic` | moves part of its placements |
@@ -136,10 +138,15 @@ async fn dispatch(route: Route<'_>, question: &Question<'_>) -> Result<Reply, Pr
         Route::Table => reads::table(snapshot, &parameters),
         Route::Report => reads::report(edge, &parameters).await,
         Route::Failovers => reads::failovers(edge, &parameters).await,
+        Route::Forecasts => reads::forecasts(edge, &parameters).await,
         Route::Sessions => sessions::sessions(edge).await,
         Route::Reload => {
             ask::no_body(body)?;
             verbs::reload(control).await
+        }
+        Route::RevertModel => {
+            ask::no_body(body)?;
+            forecasts::revert(control).await
         }
         Route::Drain => verbs::drain(control, ask::body(head, body)?).await,
         Route::Undrain => verbs::undrain(control, ask::body(head, body)?).await,

@@ -1,7 +1,7 @@
 //! What is there to say about each thing that can be asked? In the order of the document.
 
 use super::openapi::Schemas;
-use super::reads::{FAILOVERS_MAX, HubDetail, HubsView, ReportView, SAMPLES_MAX, StatusView};
+use super::reads::{ALARMS_MAX, FAILOVERS_MAX, HubDetail, HubsView, ReportView, SAMPLES_MAX, StatusView};
 use super::routes::{PATHS, Route};
 use super::sessions::{MigrateUserSessions, SessionsMigrated, SessionsView};
 use super::table::TableView;
@@ -11,7 +11,7 @@ use super::words::{
     Validation,
 };
 use crate::control::Reloaded;
-use crate::control::view::Failovers;
+use crate::control::view::{Failovers, ForecastsView};
 use crate::forecast::view::TelemetryView;
 use schemars::Schema;
 use serde_json::{Value, json};
@@ -111,8 +111,9 @@ fn operation(it: Operation, schemas: &mut Schemas) -> Operation {
         | Route::Table
         | Route::Report
         | Route::Failovers
+        | Route::Forecasts
         | Route::Sessions => read(it, schemas),
-        Route::Reload | Route::Drain | Route::Undrain => order(it, schemas),
+        Route::Reload | Route::RevertModel | Route::Drain | Route::Undrain => order(it, schemas),
         Route::ExecuteFailover
         | Route::SwitchTraffic
         | Route::MigrateUserSessions
@@ -190,6 +191,13 @@ fn read(it: Operation, schemas: &mut Schemas) -> Operation {
             }))
             .json(200, "The plans.", schemas.answered::<ReportView>())
             .text(200, "The plans."),
+        Route::Forecasts => it
+            .named("forecasts", "What forecasts are made by, whether it still fits, and what became of alarms.")
+            .parameter(json!({
+                "name": "limit", "in": "query", "description": "At most so many alarms, the newest.",
+                "schema": { "type": "integer", "minimum": 1, "maximum": ALARMS_MAX, "default": 50 },
+            }))
+            .json(200, "The model, and the alarms, newest first.", schemas.answered::<ForecastsView>()),
         Route::Sessions => it
             .named("sessions", "How many legacy sessions there are: by hub, place, age and idle time, and what moved.")
             .more("Those that this process has seen since its start. No session is named.")
@@ -221,6 +229,16 @@ fn order(it: Operation, schemas: &mut Schemas) -> Operation {
             .json(200, "It is in force, or says what the present one says.", schemas.answered::<Reloaded>())
             .json(409, "These keys need a restart: nothing of it is in force.", schemas.answered::<Reloaded>())
             .json(422, "It cannot be used: the present one stays.", schemas.answered::<Reloaded>()),
+        Route::RevertModel => it
+            .named("revertModel", "Has the model speak again that spoke before the one that was learnt last.")
+            .more(
+                "That is the one that was learnt before it, else the configured one. Learning goes on: `predictor.learning` \
+                 ends it.",
+            )
+            .tag("orders")
+            .json(200, "What forecasts are made by now.", schemas.answered::<ForecastsView>())
+            .problem(409, "No model was learnt that could be taken back.")
+            .problem(500, "The files of the models cannot be changed."),
         Route::Drain => it
             .named("drain", "Takes a hub out of service gently.")
             .more(

@@ -22,6 +22,10 @@ use std::time::Duration;
 const FAILOVERS: u16 = 100;
 /// The most that may be asked for.
 pub(super) const FAILOVERS_MAX: u16 = 1000;
+/// How many alarms are told where nobody says how many.
+const ALARMS: u16 = 50;
+/// The most that may be asked for: all that are kept.
+pub(super) const ALARMS_MAX: u16 = 500;
 /// How many samples of a hub are told where nobody says how many: five minutes.
 const SAMPLES: u16 = 20;
 /// The most that may be asked for: those of 15 s.
@@ -231,6 +235,11 @@ fn as_text(plans: &[PlanView]) -> String {
 pub(super) async fn failovers(edge: &Edge, parameters: &Parameters) -> Result<Reply, Problem> {
     let most = parameters.number("limit", (1, FAILOVERS_MAX))?.unwrap_or(FAILOVERS);
     Ok(Reply::json(200, &edge.control.failovers(usize::from(most)).await?))
+}
+
+pub(super) async fn forecasts(edge: &Edge, parameters: &Parameters) -> Result<Reply, Problem> {
+    let most = parameters.number("limit", (1, ALARMS_MAX))?.unwrap_or(ALARMS);
+    Ok(Reply::json(200, &edge.control.forecasts(usize::from(most)).await?))
 }
 
 #[cfg(test)]

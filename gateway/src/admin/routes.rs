@@ -16,8 +16,10 @@ pub(super) enum Route<'p> {
     Table,
     Report,
     Failovers,
+    Forecasts,
     Sessions,
     Reload,
+    RevertModel,
     Drain,
     Undrain,
     ExecuteFailover,
@@ -31,7 +33,7 @@ pub(super) enum Route<'p> {
 }
 
 /// The paths, with the operator's part in braces as the document has it.
-pub(super) const PATHS: [(&str, Route<'static>); 23] = [
+pub(super) const PATHS: [(&str, Route<'static>); 25] = [
     ("/livez", Route::Live),
     ("/readyz", Route::Ready),
     ("/metrics", Route::Metrics),
@@ -43,8 +45,10 @@ pub(super) const PATHS: [(&str, Route<'static>); 23] = [
     ("/v1/table", Route::Table),
     ("/v1/report", Route::Report),
     ("/v1/failovers", Route::Failovers),
+    ("/v1/forecasts", Route::Forecasts),
     ("/v1/sessions", Route::Sessions),
     ("/v1/reload", Route::Reload),
+    ("/v1/revertModel", Route::RevertModel),
     ("/v1/drain", Route::Drain),
     ("/v1/undrain", Route::Undrain),
     ("/v1/executeFailover", Route::ExecuteFailover),
@@ -89,8 +93,10 @@ impl<'p> Route<'p> {
             | Self::Table
             | Self::Report
             | Self::Failovers
+            | Self::Forecasts
             | Self::Sessions => true,
             Self::Reload
+            | Self::RevertModel
             | Self::Drain
             | Self::Undrain
             | Self::ExecuteFailover
@@ -109,7 +115,7 @@ impl<'p> Route<'p> {
         match self {
             Self::Table => &["place"],
             Self::Report => &["format"],
-            Self::Failovers | Self::Telemetry(_) => &["limit"],
+            Self::Failovers | Self::Forecasts | Self::Telemetry(_) => &["limit"],
             _ => &[],
         }
     }

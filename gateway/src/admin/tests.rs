@@ -103,6 +103,8 @@ fn view(id: &str, state: &'static str, share: f64) -> HubView {
             restarts: 0,
         },
         probe_error: None,
+        forecast: None,
+        alarm: None,
     }
 }
 

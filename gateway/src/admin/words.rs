@@ -6,6 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Longest note, in characters.
@@ -302,6 +303,9 @@ pub(super) struct FailurePatterns {
     pub(super) hub_id: String,
     /// How many failures of the last 30 days are known.
     pub(super) failures: usize,
+    /// How many of them looked like which kind while they lasted: `hardware`, `software`, `network`, `overload`, or
+    /// `unknown` where none was clearly ahead. Those that nobody could look at in time are in none.
+    pub(super) failure_types: BTreeMap<&'static str, usize>,
     /// How long it has been watched in all, in milliseconds.
     pub(super) watched: u64,
     /// What they have in common; empty where chance could do it as well.

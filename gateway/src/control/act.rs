@@ -2,7 +2,7 @@
 
 use super::fleet::Scope;
 use super::handle::{Asked, Unasked, Wishing};
-use super::view::{Failovers, HubView, Wished};
+use super::view::{Failovers, ForecastView, HubView, Wished};
 use super::{Control, journal};
 use crate::clock;
 use crate::forecast::foretold::Foretold;
@@ -118,9 +118,7 @@ impl Control {
                 tokio::spawn(warming);
             }
         }
-        for event in &plan.alarms {
-            tracing::warn!(hub = %event.hub, "{event}");
-        }
+        self.tell_alarms(&plan.alarms);
     }
 
     /// Holds a plan against the guard rails and swaps the table. A plan that does not hold is our own mistake: the
@@ -174,6 +172,8 @@ impl Control {
                 let _ = reply.send(told.ok_or(Unasked::UnknownHub));
             }
             Asked::Foretell(hub, window, reply) => _ = reply.send(self.foretell(&hub, window)),
+            Asked::Forecasts(most, reply) => _ = reply.send(self.forecasts(most)),
+            Asked::GoBack(reply) => _ = reply.send(self.go_back().map_err(|error| error.to_string())),
             Asked::Wish(wishing, reply) => self.grant(*wishing, reply),
             Asked::Probe(hub, reply) => {
                 let known = self.fleet.suspect(&hub, clock::now());
@@ -200,7 +200,12 @@ impl Control {
 
     fn hubs(&self) -> Vec<HubView> {
         let (present, now) = (self.publisher.current(), clock::now());
-        present.table.hubs().filter_map(|hub| self.fleet.view(&hub, now)).collect()
+        let told = |hub: mcphub_routing::Hub<'_>| {
+            let view = self.fleet.view(&hub, now)?;
+            let forecast = self.fleet.inputs.forecasts.get(hub.id).map(ForecastView::of);
+            Some(HubView { forecast, alarm: self.alarms.open(hub.id).cloned(), ..view })
+        };
+        present.table.hubs().filter_map(told).collect()
     }
 
     fn failovers(&self, most: usize) -> Failovers {

@@ -315,6 +315,8 @@ impl Fleet {
             in_flight: watched.upstream.in_flight(),
             evidence: EvidenceView::of(evidence, now),
             probe_error: watched.probe_error.clone(),
+            forecast: None,
+            alarm: None,
         })
     }
 }

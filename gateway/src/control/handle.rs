@@ -1,7 +1,7 @@
 //! How do others reach the control task? By asking: it answers in its own time, and nobody waits for ever.
 
 use super::reload::Reloaded;
-use super::view::{Failovers, HubView, PlanView, Wished};
+use super::view::{Failovers, ForecastsView, HubView, PlanView, Wished};
 use super::{LastReload, Status};
 use crate::forecast::foretold::Foretold;
 use crate::forecast::view::TelemetryView;
@@ -48,6 +48,10 @@ pub(super) enum Asked {
     Telemetry(HubId, usize, oneshot::Sender<Result<TelemetryView, Unasked>>),
     /// What is to be expected of this hub, within so long if not the configured horizon?
     Foretell(HubId, Option<Duration>, oneshot::Sender<Result<Foretold, Unasked>>),
+    /// What are forecasts made by, and what became of alarms? So many of them.
+    Forecasts(usize, oneshot::Sender<ForecastsView>),
+    /// The model that was learnt before shall speak again.
+    GoBack(oneshot::Sender<Result<bool, String>>),
     /// The operator wants something of a hub.
     Wish(Box<Wishing>, oneshot::Sender<Result<Wished, Unasked>>),
     /// Probe this hub now.
@@ -137,6 +141,23 @@ impl Handle {
     /// There is no such hub, nothing is foretold of it, nobody is there any more, or too many ask.
     pub async fn foretell(&self, hub: HubId, window: Option<Duration>) -> Result<Foretold, Unasked> {
         self.ask(|reply| Asked::Foretell(hub, window, reply)).await?
+    }
+
+    /// What forecasts are made by, and what became of the newest `most` alarms, newest first.
+    ///
+    /// # Errors
+    /// Nobody is there any more, or too many ask.
+    pub async fn forecasts(&self, most: usize) -> Result<ForecastsView, Unasked> {
+        self.ask(|reply| Asked::Forecasts(most, reply)).await
+    }
+
+    /// Has the model that was learnt before the last one speak again, or the configured one. `Ok(Ok(false))`: none was
+    /// learnt. The inner error says why files could not be changed.
+    ///
+    /// # Errors
+    /// Nobody is there any more, or too many ask.
+    pub async fn go_back(&self) -> Result<Result<bool, String>, Unasked> {
+        self.ask(Asked::GoBack).await
     }
 
     /// Tells what the operator wants of a hub, and what came of it at once. A wish that a guard rail holds up stays,

@@ -11,15 +11,19 @@
 //! | [`reload`] | how does a changed configuration become the next snapshot? |
 //! | `fleet` | what is known about the hubs, and what was decided about them? |
 //! | `policy` | what do the settings mean to those who decide? |
+//! | `learn` | what does the control task learn of its hubs, and from whom does it hear what to expect? |
+//! | [`alarms`] | which alarms were raised, and what became of them? |
 //! | `plans` | what was decided lately, and why? |
 //! | `journal` | which hubs went out of service, and what did it cost? |
 //! | [`lifecycle`] | is this process serving, stopping, or done? |
 //! | [`stop`] | how does it end? |
 
 mod act;
+pub mod alarms;
 mod fleet;
 pub mod handle;
 mod journal;
+mod learn;
 pub mod lifecycle;
 mod plans;
 mod policy;
@@ -31,7 +35,7 @@ pub use handle::{Handle, Unasked, Wishing};
 pub use reload::{Reloaded, Unreadable, read};
 
 use crate::clock;
-use crate::forecast::{Forecaster, Telemetry};
+use crate::forecast::{Forecaster, Learner, Recorder, Study, Telemetry};
 use crate::observe::logging::LogControl;
 use crate::observe::metrics::Metrics;
 use crate::sessions::Sessions;
@@ -39,12 +43,12 @@ use crate::snapshot::Snapshot;
 use crate::store::Store;
 use crate::watch::{Changed, Changes, Watch};
 use act::Found;
+use alarms::AlarmBook;
 use fleet::{Fleet, Scope};
 use handle::{ASKED_MAX, Asked};
 use lifecycle::{Lifecycle, Phase, reached};
 use mcphub_conf::Loaded;
-use mcphub_conf::settings::PredictorMode;
-use mcphub_predictor::model::file::Model;
+use mcphub_conf::settings::StateSettings;
 use mcphub_routing::{MonoTime, Publisher};
 use plans::Plans;
 use reload::Reloads;
@@ -66,17 +70,6 @@ const NUDGED: Duration = Duration::from_millis(20);
 const SWEEP_BUDGET: Duration = Duration::from_millis(2);
 /// Findings that may wait for their turn. Those who bring more wait.
 const FOUND_MAX: usize = 1024;
-
-/// The model that ships. Without it, past failures alone would speak; a test sees to it that it can be read.
-fn teacher() -> Option<Arc<Model>> {
-    match mcphub_predictor::model::teacher() {
-        Ok(model) => Some(Arc::new(model)),
-        Err(error) => {
-            tracing::error!(%error, "the model that ships cannot be read; forecasts go by past failures alone");
-            None
-        }
-    }
-}
 
 /// What is known of the configuration.
 #[derive(Debug, Clone, Default)]
@@ -114,6 +107,11 @@ pub struct Control {
     fleet: Fleet,
     telemetry: Telemetry,
     forecaster: Forecaster,
+    study: Study,
+    /// `None` where there is no folder of state on this machine: nothing is recorded then.
+    recorder: Option<Recorder>,
+    learner: Learner,
+    alarms: AlarmBook,
     plans: Plans,
     found: (mpsc::Sender<Found>, mpsc::Receiver<Found>),
     /// When hubs were last looked at, and whether somebody asked for another look.
@@ -157,7 +155,12 @@ impl Control {
         let handle = Handle { asked: ask, status: seen, nudge: Arc::clone(&nudge) };
         metrics.config_reload_ok.set(1);
         metrics.geo_reload_ok.set(1);
+        metrics.forecasts.model_reload_ok.set(1);
         let now = clock::now();
+        let state = match &loaded.settings.state {
+            StateSettings::Embedded { directory } => Some(directory.clone()),
+            StateSettings::Nats(_) => None,
+        };
         let fleet = Fleet::new(clock::random_u64(), &store, &sessions, now);
         let mut control = Self {
             config,
@@ -174,7 +177,11 @@ impl Control {
             reloads: Reloads::default(),
             fleet,
             telemetry: Telemetry::new(store),
-            forecaster: Forecaster::new(teacher()),
+            forecaster: Forecaster::new(),
+            study: Study::new(now),
+            recorder: state.as_deref().map(Recorder::new),
+            learner: Learner::new(state, now),
+            alarms: AlarmBook::default(),
             plans: Plans::default(),
             found: mpsc::channel(FOUND_MAX),
             looked: (now, false),
@@ -183,6 +190,7 @@ impl Control {
         };
         control.fleet.follow(&control.publisher.current(), now);
         control.fleet.adopt_wishes(clock::unix_millis());
+        control.adopt_alarms(now);
         control.follow(now);
         control.telemetry.adopt(clock::unix_seconds());
         (control, handle)
@@ -214,7 +222,13 @@ impl Control {
                 () = reached(&mut phase, Phase::Draining) => break,
             }
         }
+        self.keep_alarms(clock::now());
         if let Some(rest) = self.telemetry.rest(clock::now()) {
+            rest.write();
+        }
+        let enabled = self.publisher.current().settings.predictor.learning.enabled;
+        if let Some(rest) = self.recorder.as_mut().filter(|_| enabled).and_then(|it| it.rest(&self.telemetry))
+        {
             rest.write();
         }
         drop(present);
@@ -225,8 +239,10 @@ impl Control {
     fn follow(&mut self, now: MonoTime) {
         let present = self.publisher.current();
         self.metrics.control.begin(&present.table);
+        self.metrics.forecasts.begin();
         self.fleet.follow(&present, now);
         self.telemetry.follow(&present, now);
+        self.find_speaker(now);
         self.decide(now);
         self.note_snapshot();
     }
@@ -247,41 +263,19 @@ impl Control {
             self.remembers = true;
             self.fleet.adopt_wishes(clock::unix_millis());
         }
+        self.adopt_alarms(clock::now());
         self.scrape();
         self.look(Scope::All);
         self.learn();
+        self.improve().await;
         self.note_eras();
         self.metrics.control.tick.observe(clock::instant().saturating_duration_since(began).as_secs_f64());
         self.reap();
     }
 
-    /// Adds what was just gathered to what is known of each hub's past, has it kept, and expects something of it.
-    fn learn(&mut self) {
-        let (present, now) = (self.publisher.current(), clock::now());
-        self.telemetry.adopt(clock::unix_seconds());
-        let Fleet { inputs, policy, .. } = &self.fleet;
-        let at = (now, clock::unix_seconds());
-        if self.telemetry.look(&present, &inputs.evidence, policy, at) {
-            if let Some(round) = self.telemetry.due(now) {
-                tokio::task::spawn_blocking(move || round.write());
-            }
-            self.metrics.telemetry.show(self.telemetry.bytes(), self.telemetry.waited(now));
-            self.forecaster.wake(&self.telemetry);
-        }
-        self.expect(&present);
-    }
-
-    /// Tells those who decide what is expected of the hubs whose turn it is.
-    fn expect(&mut self, present: &Snapshot) {
-        let settings = &present.settings.predictor;
-        if settings.mode == PredictorMode::Off {
-            self.fleet.inputs.forecasts.clear();
-            return;
-        }
-        for (hub, forecast) in self.forecaster.work(&self.telemetry, present, settings.horizon) {
-            self.fleet.inputs.forecasts.insert(hub, forecast);
-        }
-        self.fleet.inputs.forecasts.retain(|hub, _| self.telemetry.history(hub).is_some());
+    fn adopt_alarms(&mut self, now: MonoTime) {
+        let Fleet { inputs, policy, journal, .. } = &mut self.fleet;
+        self.alarms.adopt(journal.store(), &mut inputs.memory.alarms, &policy.forecast, now);
     }
 
     /// Closes idle connections that nobody needs any more, and ends idle sessions.

@@ -6,7 +6,7 @@ use crate::clock::{self, Rfc3339};
 use crate::observe::metrics::Metrics;
 use crate::snapshot::Snapshot;
 use crate::watch::Changed;
-use mcphub_conf::settings::GeoDatabase;
+use mcphub_conf::settings::{GeoDatabase, ModelSource};
 use mcphub_conf::{Loaded, Verdict};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -42,11 +42,24 @@ pub enum Reloaded {
     },
 }
 
-/// Whether the geographic database is among what changed.
-pub(super) fn is_geo(present: &Snapshot, changed: &Changed) -> bool {
-    match &present.settings.geo.database {
-        GeoDatabase::File(path) => changed.files.contains(path),
-        GeoDatabase::BuiltIn => false,
+/// Which files that the configuration names, and whose contents do not count for it, are among what changed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Beside {
+    geo: bool,
+    model: bool,
+}
+
+impl Beside {
+    fn of(present: &Snapshot, changed: &Changed) -> Self {
+        let geo = match &present.settings.geo.database {
+            GeoDatabase::File(path) => changed.files.contains(path),
+            GeoDatabase::BuiltIn => false,
+        };
+        let model = match &present.settings.predictor.model {
+            ModelSource::File(path) => changed.files.contains(path),
+            ModelSource::BuiltIn => false,
+        };
+        Self { geo, model }
     }
 }
 
@@ -76,14 +89,14 @@ pub fn read(path: &Path) -> Result<Loaded, Unreadable> {
 pub(super) fn build(
     path: &Path,
     old: &Loaded,
-    geo_changed: bool,
+    beside: Beside,
     previous: &Snapshot,
     metrics: &Metrics,
 ) -> Result<(Loaded, Snapshot), Reloaded> {
     let loaded = read(path).map_err(|unreadable| Reloaded::Refused { why: unreadable.to_string() })?;
     let revision = match mcphub_conf::diff(old, &loaded) {
         Verdict::NeedsRestart { fields } => return Err(Reloaded::NeedsRestart { fields }),
-        Verdict::Unchanged if !geo_changed => {
+        Verdict::Unchanged if !beside.geo && !beside.model => {
             return Err(Reloaded::Unchanged { revision: previous.revision });
         }
         Verdict::Unchanged => previous.revision,
@@ -111,7 +124,7 @@ pub(super) struct Wanted {
 
 struct Running {
     wanted: Wanted,
-    geo: bool,
+    beside: Beside,
     build: JoinHandle<Built>,
 }
 
@@ -120,7 +133,7 @@ type Built = Result<(Loaded, Snapshot), Reloaded>;
 /// A reload whose build has come to its end.
 pub(super) struct Ended {
     wanted: Wanted,
-    geo: bool,
+    beside: Beside,
     built: Built,
 }
 
@@ -131,9 +144,9 @@ impl Reloads {
         let built = (&mut running.build).await.unwrap_or_else(|panicked| {
             Err(Reloaded::Refused { why: format!("building the next snapshot failed: {panicked}") })
         });
-        let ended = self.running.take().map(|Running { wanted, geo, .. }| (wanted, geo));
-        let (wanted, geo) = ended.unwrap_or_default();
-        Ended { wanted, geo, built }
+        let ended = self.running.take().map(|Running { wanted, beside, .. }| (wanted, beside));
+        let (wanted, beside) = ended.unwrap_or_default();
+        Ended { wanted, beside, built }
     }
 
     fn queue(&mut self, changed: Changed, reply: Option<oneshot::Sender<Reloaded>>) {
@@ -157,16 +170,16 @@ impl Control {
         }
         let Some(wanted) = self.reloads.queued.take() else { return };
         let present = self.publisher.current();
-        let geo = is_geo(&present, &wanted.changed);
+        let beside = Beside::of(&present, &wanted.changed);
         let (path, metrics, old) = (self.config.clone(), self.metrics.clone(), self.loaded.clone());
         // Reading files and laying out a table for thousands of hubs is not for a thread that watches them.
-        let build = tokio::task::spawn_blocking(move || build(&path, &old, geo, &present, &metrics));
-        self.reloads.running = Some(Running { wanted, geo, build });
+        let build = tokio::task::spawn_blocking(move || build(&path, &old, beside, &present, &metrics));
+        self.reloads.running = Some(Running { wanted, beside, build });
     }
 
     /// Takes over what was built, and tells everybody who waits for it.
     pub(super) fn adopt(&mut self, ended: Ended) {
-        let Ended { wanted, geo, built } = ended;
+        let Ended { wanted, beside, built } = ended;
         let outcome = match built {
             Ok((loaded, snapshot)) => self.swap(loaded, &snapshot),
             Err(outcome) => outcome,
@@ -178,12 +191,12 @@ impl Control {
             }
             Reloaded::Unchanged { .. } => self.metrics.config_reload_ok.set(1),
             Reloaded::NeedsRestart { fields } => {
-                self.reload_refused(false);
+                self.reload_refused(Beside::default());
                 let keys = fields.join(", ");
                 tracing::error!(keys, "configuration not reloaded: these keys need a restart");
             }
             Reloaded::Refused { why } => {
-                self.reload_refused(geo);
+                self.reload_refused(beside);
                 tracing::error!(why, "configuration not reloaded");
             }
         }
@@ -199,11 +212,14 @@ impl Control {
         self.begin_reload();
     }
 
-    fn reload_refused(&self, geo: bool) {
+    fn reload_refused(&self, beside: Beside) {
         self.metrics.config_reload_ok.set(0);
         self.metrics.config_reloads_refused.inc();
-        if geo {
+        if beside.geo {
             self.metrics.geo_reload_ok.set(0);
+        }
+        if beside.model {
+            self.metrics.forecasts.model_reload_ok.set(0);
         }
     }
 
@@ -219,6 +235,7 @@ impl Control {
         }
         self.loaded = loaded;
         self.metrics.geo_reload_ok.set(1);
+        self.metrics.forecasts.model_reload_ok.set(1);
         self.follow(now);
         Reloaded::Swapped { revision, generation }
     }

@@ -1,6 +1,7 @@
 //! How is the control plane told to an operator? In JSON: names in snake case, times in milliseconds, ages counted back
 //! from now, shares from 0 to 1.
 
+use super::alarms::AlarmView;
 use crate::store::FailoverRecord;
 use mcphub_health::{Evidence, Passive, Probes, PublicHealth, Quantiles, Window};
 use mcphub_predictor::{Leave, Wish};
@@ -8,6 +9,10 @@ use mcphub_routing::{Hub, HubState, MonoTime, Share};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::time::Duration;
+
+mod forecasts;
+
+pub use forecasts::{ForecastView, ForecastsView, LearningView, ModelView};
 
 /// One hub as it is now.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -44,6 +49,10 @@ pub struct HubView {
     pub evidence: EvidenceView,
     /// What the last probe that failed met; kept until one passes.
     pub probe_error: Option<String>,
+    /// What is expected of it; `null` where nothing is, or forecasts are off.
+    pub forecast: Option<ForecastView>,
+    /// The alarm about it that is open.
+    pub alarm: Option<AlarmView>,
 }
 
 /// What traffic may do with a hub.

@@ -6,11 +6,13 @@
 //! then, and without a model, its own rate of failure is all that is told.
 
 use super::Telemetry;
+use super::speaker::Speaker;
 use crate::clock;
 use crate::snapshot::Snapshot;
 use mcphub_predictor::features::{Extractor, Schema, Surroundings};
 use mcphub_predictor::insight::explain::Mover;
-use mcphub_predictor::insight::outlook::{Outlook, Standing};
+use mcphub_predictor::insight::outlook::{MAIN, Outlook, Standing, TOLD_FROM};
+use mcphub_predictor::learning::{EVERY, Said};
 use mcphub_predictor::model::file::Model;
 use mcphub_predictor::model::hazard::HORIZONS;
 use mcphub_predictor::model::prior::Rate;
@@ -24,12 +26,12 @@ use std::time::Duration;
 
 /// How long one turn may take. Fifteen turns make a period: a thousand hubs at 50 µs take 50 ms of it.
 const BUDGET: Duration = Duration::from_millis(5);
-/// The features that moved a forecast are named from this multiple of the hub's own rate on: nobody asks why nothing is
-/// expected.
-const TOLD_FROM: f64 = 2.0;
 /// How far memory is looked back for its slope: half an hour, at both ends of which five minutes are averaged.
 const MEMORY_SPAN: usize = 120;
 const MEMORY_ENDS: usize = 20;
+/// How long after its beginning a failure is told to be of a kind, in seconds: 45 s, when a period has ended, and one more in
+/// case that one was missed.
+const TOLD_AFTER: std::ops::RangeInclusive<u64> = 45..=60;
 
 /// The names of the features, for as long as the process lives: forecasts that name some are copied around.
 static NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
@@ -39,11 +41,28 @@ static NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
 
 /// What is expected of every hub.
 pub(crate) struct Forecaster {
-    model: Option<Arc<Model>>,
+    speaker: Option<Arc<Speaker>>,
     schema: Schema,
+    /// Speaks beside it, and nobody hears it.
+    challenger: Option<Arc<Speaker>>,
+    /// The model no longer fits: each hub's past alone speaks.
+    fallen_back: bool,
     hubs: BTreeMap<HubId, Expected>,
     /// Whose turn has not come yet since the last period ended.
     waiting: BTreeSet<HubId>,
+}
+
+/// What came of looking at a hub.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Looked {
+    /// The hub.
+    pub(crate) hub: HubId,
+    /// What is expected of it.
+    pub(crate) forecast: Forecast,
+    /// What models say of it, for what they say to be judged; `None` where that is not to be noted.
+    pub(crate) said: Option<Said>,
+    /// How it fails, told once in each failure.
+    pub(crate) failure_type: Option<FailureType>,
 }
 
 /// What is expected of one hub.
@@ -51,7 +70,10 @@ pub(crate) struct Expected {
     extractor: Extractor,
     /// How many periods of its history have been looked at.
     periods: u64,
-    row: Vec<f32>,
+    /// What it is like, in the features of the model.
+    pub(crate) row: Vec<f32>,
+    /// How likely it fails within ten minutes, to the model and to the one beside it; `None` while its past alone speaks.
+    said: Option<(f64, Option<f64>)>,
     /// What is known of it besides its row.
     pub(crate) standing: Standing,
     /// What part of the other hubs at its location is failing, 0 to 1.
@@ -63,9 +85,16 @@ pub(crate) struct Expected {
 }
 
 impl Forecaster {
-    /// Nothing is expected yet. Without a model, rates of failure are all there is.
-    pub(crate) fn new(model: Option<Arc<Model>>) -> Self {
-        Self { model, schema: Schema::telemetry(), hubs: BTreeMap::new(), waiting: BTreeSet::new() }
+    /// Nothing is expected yet. Until a model is listened to, rates of failure are all there is.
+    pub(crate) fn new() -> Self {
+        Self {
+            speaker: None,
+            challenger: None,
+            fallen_back: false,
+            schema: Schema::telemetry(),
+            hubs: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+        }
     }
 
     /// What is expected of this hub.
@@ -75,7 +104,32 @@ impl Forecaster {
 
     /// The model that speaks, if any.
     pub(crate) fn model(&self) -> Option<&Model> {
-        self.model.as_deref()
+        self.speaker.as_deref().map(|speaker| &speaker.model)
+    }
+
+    /// The same, with where it comes from.
+    pub(crate) fn speaker(&self) -> Option<&Arc<Speaker>> {
+        self.speaker.as_ref()
+    }
+
+    /// Has another model speak from the next turn of each hub on. What is expected until then stays.
+    pub(crate) fn listen_to(&mut self, speaker: Option<Arc<Speaker>>) {
+        self.speaker = speaker;
+    }
+
+    /// Has a model speak beside it, or none.
+    pub(crate) fn compare(&mut self, challenger: Option<Arc<Speaker>>) {
+        self.challenger = challenger;
+    }
+
+    /// Whether each hub's past alone speaks because the model no longer fits.
+    pub(crate) fn has_fallen_back(&self) -> bool {
+        self.fallen_back
+    }
+
+    /// Has each hub's past alone speak from its next turn on, or the model again.
+    pub(crate) fn fall_back(&mut self, fallen_back: bool) {
+        self.fallen_back = fallen_back;
     }
 
     /// The features of a row.
@@ -95,15 +149,13 @@ impl Forecaster {
         telemetry: &Telemetry,
         present: &Snapshot,
         horizon: Duration,
-    ) -> Vec<(HubId, Forecast)> {
+    ) -> Vec<Looked> {
         let began = clock::instant();
         let mut told = Vec::new();
         while let Some(hub) = self.waiting.pop_first() {
             if let Some(history) = telemetry.history(&hub) {
                 let neighbours = neighbours(&hub, telemetry, present);
-                if let Some(forecast) = self.look(&hub, history, neighbours, horizon) {
-                    told.push((hub, forecast));
-                }
+                told.extend(self.look(&hub, history, neighbours, horizon));
             }
             if clock::instant().saturating_duration_since(began) >= BUDGET {
                 break;
@@ -112,19 +164,14 @@ impl Forecaster {
         told
     }
 
-    fn look(
-        &mut self,
-        hub: &HubId,
-        history: &History,
-        neighbours: f32,
-        horizon: Duration,
-    ) -> Option<Forecast> {
+    fn look(&mut self, hub: &HubId, history: &History, neighbours: f32, horizon: Duration) -> Option<Looked> {
         let now = history.newest()?;
         let standing = standing(history, now);
         let expected = self.hubs.entry(hub.clone()).or_insert_with(|| Expected {
             extractor: Extractor::new(),
             periods: 0,
             row: Vec::new(),
+            said: None,
             standing,
             neighbours,
             outlook: Outlook::of_prior(&standing),
@@ -135,13 +182,24 @@ impl Forecaster {
         expected.neighbours = neighbours;
         let around = Surroundings { neighbours, kin: 0.0, past: None };
         expected.extractor.vector(&self.schema, &around, &mut expected.row);
-        if let Err(error) = expected.ask(self.model.as_deref(), horizon) {
+        let model = self.speaker.as_deref().map(|speaker| &speaker.model);
+        let beside = self.challenger.as_deref().map(|speaker| &speaker.model);
+        if let Err(error) = expected.ask(model, beside, horizon) {
             // The schema of a model was held against ours when it was loaded: this is our own mistake, and no hub's.
             tracing::error!(%hub, %error, "the model refuses a row; the hub's rate of failure speaks instead");
             expected.outlook = Outlook::of_prior(&standing);
             expected.movers.clear();
         }
-        Some(expected.forecast(horizon))
+        if self.fallen_back {
+            expected.outlook = Outlook::of_prior(&standing);
+            expected.movers.clear();
+        }
+        Some(Looked {
+            hub: hub.clone(),
+            forecast: expected.forecast(horizon),
+            said: expected.noted(history, now),
+            failure_type: expected.failing_how(history, now, model),
+        })
     }
 }
 
@@ -183,13 +241,24 @@ impl Expected {
         }
     }
 
-    fn ask(&mut self, model: Option<&Model>, horizon: Duration) -> Result<(), RowsError> {
+    fn ask(
+        &mut self,
+        model: Option<&Model>,
+        beside: Option<&Model>,
+        horizon: Duration,
+    ) -> Result<(), RowsError> {
         self.movers.clear();
+        self.said = None;
         let Some(model) = model else {
             self.outlook = Outlook::of_prior(&self.standing);
             return Ok(());
         };
         self.outlook = model.outlook(&self.row, &self.standing)?;
+        if !self.outlook.cold {
+            let soon = |outlook: &Outlook| outlook.hazard.within(HORIZONS[MAIN]);
+            let beside = beside.map(|beside| beside.outlook(&self.row, &self.standing)).transpose()?;
+            self.said = Some((soon(&self.outlook), beside.as_ref().map(soon)));
+        }
         if self.outlook.cold {
             // What is usual for it is not known yet, so its row says nothing about kinds either.
             self.outlook.kinds = None;
@@ -199,6 +268,25 @@ impl Expected {
             self.movers = model.movers(&self.row)?;
         }
         Ok(())
+    }
+
+    /// What was just said, where what comes of it can be judged: not in a failure, nor right after one.
+    fn noted(&self, history: &History, now: u64) -> Option<Said> {
+        let (champion, challenger) = self.said?;
+        let noted = history.periods().is_multiple_of(EVERY) && !history.episodes().is_going_on(now);
+        noted.then_some(Said { at: now, champion: champion as f32, challenger: challenger.map(|p| p as f32) })
+    }
+
+    /// How the hub fails: told once, three periods into a failure, when kinds differ most. Whoever was not there then says
+    /// nothing later, since all failures look alike in the end.
+    fn failing_how(&self, history: &History, now: u64, model: Option<&Model>) -> Option<FailureType> {
+        let last = history.episodes().iter().next_back().filter(|last| last.failure_type.is_none())?;
+        if !TOLD_AFTER.contains(&now.saturating_sub(last.start)) {
+            return None;
+        }
+        let kinds = model?.kinds.as_ref()?.predict(&self.row).ok()?;
+        // What is usual for it must be known, or its row says nothing; no more does it where the fleet has drifted.
+        Some(type_of(kinds.named().filter(|_| !self.outlook.cold)))
     }
 
     pub(super) fn forecast(&self, horizon: Duration) -> Forecast {
@@ -225,18 +313,22 @@ impl Expected {
 
     /// What would fail, where one kind is clearly ahead.
     pub(crate) fn failure_type(&self) -> FailureType {
-        match self.outlook.kinds.and_then(|kinds| kinds.named()) {
-            Some(Kind::Hardware) => FailureType::Hardware,
-            Some(Kind::Software) => FailureType::Software,
-            Some(Kind::Network) => FailureType::Network,
-            Some(Kind::Overload) => FailureType::Overload,
-            None => FailureType::Unknown,
-        }
+        type_of(self.outlook.kinds.and_then(|kinds| kinds.named()))
     }
 
     /// When it fails if it does: whichever comes first of the hazard's median and the end of its memory.
     pub(crate) fn time_to_failure(&self) -> Option<Duration> {
         self.outlook.hazard.median().into_iter().chain(self.outlook.memory).min()
+    }
+}
+
+fn type_of(kind: Option<Kind>) -> FailureType {
+    match kind {
+        Some(Kind::Hardware) => FailureType::Hardware,
+        Some(Kind::Software) => FailureType::Software,
+        Some(Kind::Network) => FailureType::Network,
+        Some(Kind::Overload) => FailureType::Overload,
+        None => FailureType::Unknown,
     }
 }
 

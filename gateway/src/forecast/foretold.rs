@@ -8,6 +8,7 @@ use mcphub_predictor::insight::words::told;
 use mcphub_predictor::telemetry::History;
 use mcphub_predictor::{FailureType, ForecastPolicy};
 use mcphub_routing::HubId;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 const DAY: u64 = 24 * 60 * 60;
@@ -37,6 +38,8 @@ pub struct Foretold {
     pub watched: Duration,
     /// How many failures of the last 30 days are known.
     pub failures: usize,
+    /// How many of them looked like which kind while they lasted.
+    pub failure_types: BTreeMap<&'static str, usize>,
     /// What they have in common, in words, each with how likely chance would do that.
     pub patterns: Vec<ToldPattern>,
     /// What should be done.
@@ -123,6 +126,7 @@ impl Forecaster {
             failures_per_day: expected.standing.rate.per_day(),
             watched: history.watched(),
             failures: history.episodes().len(),
+            failure_types: types(history),
             patterns: patterns.iter().map(|pattern| self.pattern(pattern)).collect(),
             advice: self.advice(&case),
             movers: self.movers(expected),
@@ -160,6 +164,14 @@ impl Forecaster {
         };
         expected.movers.iter().map(of).collect()
     }
+}
+
+fn types(history: &History) -> BTreeMap<&'static str, usize> {
+    let mut types = BTreeMap::new();
+    for failure_type in history.episodes().iter().filter_map(|episode| episode.failure_type) {
+        *types.entry(failure_type.as_str()).or_default() += 1;
+    }
+    types
 }
 
 fn past_patterns(hub: &HubId, history: &History, telemetry: &Telemetry, present: &Snapshot) -> Vec<Pattern> {

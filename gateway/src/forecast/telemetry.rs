@@ -8,8 +8,8 @@
 use crate::snapshot::Snapshot;
 use crate::store::Store;
 use mcphub_health::{Evidence, Window};
-use mcphub_predictor::Policy;
 use mcphub_predictor::telemetry::{Collector, History, KEPT, Look, Span};
+use mcphub_predictor::{FailureType, Policy};
 use mcphub_routing::{HubId, MonoTime};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -175,6 +175,34 @@ impl Telemetry {
     /// The hubs whose past is known.
     pub(crate) fn hubs(&self) -> impl Iterator<Item = &HubId> {
         self.collector.histories().map(|(hub, _)| hub)
+    }
+
+    /// What tells a hub from another of the same name.
+    pub(crate) fn origin(&self, hub: &HubId) -> Option<u64> {
+        // Before the store is known, nobody can say which of the past is new.
+        self.hubs.get(hub).filter(|_| self.adopted).map(|known| known.origin)
+    }
+
+    /// Something is being done about this hub on a forecast.
+    pub(crate) fn acted(&mut self, hub: &HubId, now: MonoTime) {
+        self.collector.acted(hub, now);
+    }
+
+    /// Says how a hub fails in its last failure.
+    pub(crate) fn classify(&mut self, hub: &HubId, failure_type: FailureType) {
+        if let Some(history) = self.collector.history_mut(hub) {
+            history.episodes_mut().classify(failure_type);
+        }
+    }
+
+    /// How many failures began after this second since 1970, apart from those that befell most hubs at once or that
+    /// something had been done about.
+    pub(crate) fn failures_since(&self, unix_s: u64) -> usize {
+        let own = |history: &History| {
+            let later = history.episodes().iter().rev().take_while(|episode| episode.start > unix_s);
+            later.filter(|episode| !episode.acted && !episode.common).count()
+        };
+        self.collector.histories().map(|(_, history)| own(history)).sum()
     }
 
     /// One hub's past.

@@ -1,7 +1,7 @@
 //! Do pasts outlive the process that saw them, and only as far as they should?
 
-use super::Telemetry;
 use super::view::TelemetryView;
+use super::{Recorder, Telemetry, records};
 use crate::snapshot::Snapshot;
 use crate::snapshot::tests::snapshot;
 use crate::store::Store;
@@ -172,6 +172,38 @@ fn without_a_file_a_past_outlives_its_hub() {
     process.present = snapshot(directory.path(), &[("a", 3), ("b", 2)], None);
     process.telemetry.follow(&process.present, process.now());
     assert_eq!((process.known("a"), process.known("b")), ((0, 0), (6, 2)));
+}
+
+#[tokio::test]
+async fn what_hubs_are_like_is_recorded_hour_by_hour_and_at_the_end() {
+    let (directory, state) = (directory(), directory());
+    let mut process = Process::start(directory.path(), Store::in_memory(), &HUBS, NOON);
+    let mut recorder = Recorder::new(state.path());
+    assert!(recorder.due(&process.telemetry).is_none());
+    process.look(3_600 - 15);
+    recorder.acted(&hub("b"), NOON + 900);
+    assert!(recorder.due(&process.telemetry).is_none(), "not yet an hour");
+    process.look(31);
+    recorder.due(&process.telemetry).expect("an hour of both").write();
+    process.look(150);
+    recorder.rest(&process.telemetry).expect("ten periods").write();
+    assert!(recorder.rest(&process.telemetry).is_none());
+    // `b` is down all the time.
+    let told = records(&state.path().join("record"), 0, 9).expect("a folder");
+    assert_eq!(
+        told.iter().map(|record| (record.len(), record.failures())).collect::<Vec<_>>(),
+        [(251, 1), (251, 0)]
+    );
+    assert_eq!(told[0].pupil().acted.len(), 1);
+    assert_eq!(records(&state.path().join("record"), 0, 1).expect("a folder").len(), 1);
+    assert!(records(&state.path().join("record"), NOON + 86_400, 9).expect("a folder").is_empty());
+    assert!(records(&state.path().join("nowhere"), 0, 9).is_err());
+
+    // Files that cannot be written harm nobody.
+    let mut lost = Recorder::new(&state.path().join("record").join("a.record"));
+    assert!(lost.due(&process.telemetry).is_none());
+    process.look(3_616);
+    lost.due(&process.telemetry).expect("an hour of both").write();
 }
 
 #[test]

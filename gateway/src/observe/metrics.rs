@@ -4,6 +4,7 @@
 //! request waits.
 
 use super::control::ControlMetrics;
+use super::forecasts::ForecastMetrics;
 use super::moves::MoveMetrics;
 use super::telemetry::TelemetryMetrics;
 use crate::sessions::PinCount;
@@ -104,6 +105,8 @@ pub struct Metrics {
     pub moves: MoveMetrics,
     /// Those of what hubs have been like.
     pub telemetry: TelemetryMetrics,
+    /// Those of forecasts.
+    pub forecasts: ForecastMetrics,
     /// By era (legacy, modern) and class of status (1xx to 5xx).
     requests: [[IntCounter; 5]; 2],
     hub_outcomes: IntCounterVec,
@@ -166,6 +169,7 @@ impl Metrics {
             control: ControlMetrics::new(&registry)?,
             moves: MoveMetrics::new(&registry)?,
             telemetry: TelemetryMetrics::new(&registry)?,
+            forecasts: ForecastMetrics::new(&registry)?,
             requests: [by_class("legacy"), by_class("modern")],
             hub_outcomes: make.counters(
                 "mcphub_hub_outcomes_total",

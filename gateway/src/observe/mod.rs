@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod control;
+pub mod forecasts;
 pub mod logging;
 pub mod metrics;
 pub mod moves;

@@ -34,6 +34,10 @@ const FAILOVERS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("failove
 /// What hubs have been like: bytes of the predictor's, by hub. The number is that of the table, not of the bytes.
 const TELEMETRY: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("telemetry/1");
 
+/// Which alarms there are and were: one row, written anew as a whole.
+const ALARMS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("alarms/1");
+const ALARMS_KEY: &str = "all";
+
 /// What has become of sessions, by their short names: the revision, and the record as it is written down.
 const SESSIONS: TableDefinition<'_, &[u8; 16], (u64, &[u8])> = TableDefinition::new("sessions/1");
 
@@ -215,6 +219,7 @@ fn read(database: &Database) -> Result<Contents, Trouble> {
         }
     }
     read_telemetry(&reading, &mut contents)?;
+    read_alarms(&reading, &mut contents)?;
     read_sessions(&reading, &mut contents)?;
     Ok(contents)
 }
@@ -233,6 +238,17 @@ fn read_telemetry(reading: &redb::ReadTransaction, contents: &mut Contents) -> R
             Err(error) => tracing::warn!(%error, "telemetry in the store is passed over"),
         }
     }
+    Ok(())
+}
+
+fn read_alarms(reading: &redb::ReadTransaction, contents: &mut Contents) -> Result<(), Trouble> {
+    let alarms = match reading.open_table(ALARMS) {
+        Ok(alarms) => alarms,
+        // Files from before alarms were kept get it with the first one.
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(()),
+        Err(error) => return Err(Trouble::of(error)),
+    };
+    contents.alarms = alarms.get(ALARMS_KEY).map_err(Trouble::of)?.map(|row| row.value().into());
     Ok(())
 }
 
@@ -271,6 +287,10 @@ fn write(database: &Database, batch: &Batch) -> Result<(), Trouble> {
         }
     }
     write_telemetry(&writing, batch)?;
+    if let Some(bytes) = &batch.alarms {
+        let mut alarms = writing.open_table(ALARMS).map_err(Trouble::of)?;
+        alarms.insert(ALARMS_KEY, &**bytes).map_err(Trouble::of)?;
+    }
     write_sessions(&writing, &batch.records)?;
     writing.commit().map_err(Trouble::of)
 }

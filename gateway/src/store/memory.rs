@@ -26,6 +26,7 @@ pub(super) struct Memory {
     wishes: BTreeMap<HubId, WishRecord>,
     failovers: BTreeMap<u64, FailoverRecord>,
     telemetry: BTreeMap<HubId, Arc<[u8]>>,
+    alarms: Option<Arc<[u8]>>,
     unwritten: BTreeSet<Name>,
     records: Kept,
     /// Changes so far. What is written up to here is what [`Batch::upto`] says.
@@ -38,6 +39,7 @@ enum Name {
     Wish(HubId),
     Failover(u64),
     Telemetry(HubId),
+    Alarms,
 }
 
 /// What goes to disk in one commit.
@@ -48,6 +50,8 @@ pub(super) struct Batch {
     pub(super) failovers: Vec<FailoverRecord>,
     /// `None`: nothing is kept of it any more.
     pub(super) telemetry: Vec<(HubId, Option<Arc<[u8]>>)>,
+    /// `None`: nothing about them has changed.
+    pub(super) alarms: Option<Arc<[u8]>>,
     pub(super) records: RecordBatch,
     /// When this is on disk, the first so many changes are.
     pub(super) upto: u64,
@@ -59,6 +63,7 @@ pub(super) struct Contents {
     pub(super) wishes: BTreeMap<HubId, WishRecord>,
     pub(super) failovers: BTreeMap<u64, FailoverRecord>,
     pub(super) telemetry: BTreeMap<HubId, Arc<[u8]>>,
+    pub(super) alarms: Option<Arc<[u8]>>,
     pub(super) records: BTreeMap<SessionKey, Row>,
 }
 
@@ -138,6 +143,15 @@ impl Memory {
         true
     }
 
+    pub(super) fn alarms(&self) -> Option<&Arc<[u8]>> {
+        self.alarms.as_ref()
+    }
+
+    pub(super) fn put_alarms(&mut self, bytes: Arc<[u8]>) {
+        self.alarms = Some(bytes);
+        self.note(Name::Alarms);
+    }
+
     /// The clock gives the number, so that two processes of which one cannot see the other's journal yet do not give
     /// the same; the journal gives it where the clock has gone back.
     pub(super) fn next_id(&mut self, now_unix_ms: u64) -> u64 {
@@ -166,6 +180,7 @@ impl Memory {
                     let bytes = self.telemetry.get(&hub).map(Arc::clone);
                     batch.telemetry.push((hub, bytes));
                 }
+                Name::Alarms => batch.alarms = self.alarms.as_ref().map(Arc::clone),
             }
         }
         Some(batch)
@@ -178,12 +193,13 @@ impl Memory {
         let failovers: Vec<_> = batch.failovers.iter().filter(|record| kept(record)).collect();
         self.unwritten.extend(failovers.into_iter().map(|record| Name::Failover(record.id)));
         self.unwritten.extend(batch.telemetry.into_iter().map(|(hub, _)| Name::Telemetry(hub)));
+        self.unwritten.extend(batch.alarms.map(|_| Name::Alarms));
         self.records.take_back(batch.records);
     }
 
     /// Takes over what a file says, apart from what has been changed here and is not in it yet, and from records.
     pub(super) fn merge(&mut self, contents: Contents) {
-        let Contents { mut wishes, mut failovers, mut telemetry, .. } = contents;
+        let Contents { mut wishes, mut failovers, mut telemetry, mut alarms, .. } = contents;
         for name in &self.unwritten {
             match name {
                 Name::Wish(hub) => match self.wishes.remove(hub) {
@@ -195,9 +211,11 @@ impl Memory {
                     Some(bytes) => drop(telemetry.insert(hub.clone(), bytes)),
                     None => drop(telemetry.remove(hub)),
                 },
+                Name::Alarms => alarms = self.alarms.take(),
             }
         }
         (self.wishes, self.failovers, self.telemetry) = (wishes, failovers, telemetry);
+        self.alarms = alarms;
         self.last_id = self.last_id.max(self.failovers.keys().next_back().copied().unwrap_or(0));
         self.shorten();
     }
@@ -239,6 +257,7 @@ impl Memory {
         let wishes = self.wishes.keys().cloned().map(Name::Wish);
         self.unwritten.extend(wishes.chain(self.failovers.keys().copied().map(Name::Failover)));
         self.unwritten.extend(self.telemetry.keys().cloned().map(Name::Telemetry));
+        self.unwritten.extend(self.alarms.iter().map(|_| Name::Alarms));
         self.records.forget_written();
     }
 

@@ -1,8 +1,7 @@
 //! What must this gateway still know after a restart?
 //!
-//! What operators want of hubs, which failovers there were, what hubs have been like, and what has become of sessions
-//! ([`Records`]). All of it is
-//! in memory, where reads are answered; a thread of its own brings the changes to one file, `edge.redb` in the state
+//! What operators want of hubs, which failovers there were, what hubs have been like, which alarms were raised about them,
+//! and what has become of sessions ([`Records`]). All of it is in memory, where reads are answered; a thread of its own brings the changes to one file, `edge.redb` in the state
 //! directory, many changes in one commit. Nobody ever waits for a disk who does not ask to ([`Store::flushed`]), apart
 //! from who writes a record: it is not said to be kept before it is.
 //!
@@ -171,6 +170,17 @@ impl Store {
     /// Keeps nothing of a hub any more.
     pub fn forget_telemetry(&self, hub: &HubId) {
         self.shared.change(|memory| memory.put_telemetry(hub, None));
+    }
+
+    /// Which alarms there are and were, as it was written down.
+    #[must_use]
+    pub fn alarms(&self) -> Option<Arc<[u8]>> {
+        self.shared.memory().state.alarms().map(Arc::clone)
+    }
+
+    /// Keeps which alarms there are and were, in place of what was kept before.
+    pub fn put_alarms(&self, bytes: Vec<u8>) {
+        self.shared.change(|memory| memory.put_alarms(bytes.into()));
     }
 
     /// Whether what the file holds is known here.

@@ -9,6 +9,8 @@ use super::Failure;
 mod backtest;
 mod data;
 mod explain;
+mod learn;
+mod revert;
 mod simulate;
 mod train;
 
@@ -22,6 +24,10 @@ pub enum Predictor {
     Backtest(backtest::Args),
     /// Ask a running gateway what it expects of a hub, and what speaks for it.
     Explain(explain::Args),
+    /// Make a model of what a gateway has recorded of its own hubs, as it does by itself where learning is on.
+    Learn(learn::Args),
+    /// Have a running gateway go back to the model that spoke before the one that it learnt last.
+    Revert(revert::Args),
     /// Make a model of recorded telemetry, for a gateway to expect failures by.
     Train(train::Args),
 }
@@ -31,6 +37,8 @@ pub(super) fn run(verb: &Predictor, out: &mut dyn Write) -> Result<(), Failure> 
         Predictor::Simulate(args) => simulate::run(args, out),
         Predictor::Backtest(args) => backtest::run(args, out),
         Predictor::Explain(args) => explain::run(args, out),
+        Predictor::Learn(args) => learn::run(args, out),
+        Predictor::Revert(args) => revert::run(args, out),
         Predictor::Train(args) => train::run(args, out),
     }
 }

@@ -79,7 +79,7 @@ fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// What the model was made of, and how good it is.
-fn as_text(model: &Model) -> String {
+pub(super) fn as_text(model: &Model) -> String {
     let training = &model.training;
     let mut text = format!(
         "{} hubs, {} failures that could have been foretold, {} rows\n\

@@ -31,6 +31,8 @@ fn fresh() -> Expected {
     Expected {
         extractor: Extractor::new(),
         periods: 0,
+        said: None,
+        kinds: None,
         row: Vec::new(),
         standing,
         neighbours: 0.0,
@@ -100,10 +102,10 @@ fn memory_that_grows_is_seen_to_run_out() {
 
 #[test]
 fn without_a_model_the_past_alone_speaks() {
-    let (mut history, mut forecaster) = (History::default(), Forecaster::new(None));
+    let (mut history, mut forecaster) = (History::default(), Forecaster::new());
     assert_eq!(forecaster.look(&hub(), &history, 0.0, Duration::from_secs(600)), None);
     past(0..20, &mut history);
-    let calm = forecaster.look(&hub(), &history, 0.0, Duration::from_secs(600)).expect("a forecast");
+    let calm = forecaster.look(&hub(), &history, 0.0, Duration::from_secs(600)).expect("a forecast").forecast;
     assert_eq!(
         (calm.probability, calm.failure_type, calm.evidence),
         (calm.base_rate, FailureType::Unknown, [None; 4])
@@ -114,7 +116,8 @@ fn without_a_model_the_past_alone_speaks() {
         history.episodes_mut().fail((start, start + 30), Marks::default());
     }
     past(20..21, &mut history);
-    let expected = forecaster.look(&hub(), &history, 0.0, Duration::from_secs(86_400)).expect("a forecast");
+    let expected =
+        forecaster.look(&hub(), &history, 0.0, Duration::from_secs(86_400)).expect("a forecast").forecast;
     assert!(expected.probability >= calm.probability && expected.horizon == Duration::from_secs(86_400));
 }
 
@@ -123,4 +126,63 @@ fn what_is_no_probability_is_none() {
     for (probability, expected) in [(f64::NAN, 0), (-1.0, 0), (0.1234, 123), (7.0, 1000)] {
         assert_eq!(share(probability), Share::saturating(expected), "{probability}");
     }
+}
+
+#[test]
+fn a_failure_is_told_to_be_of_a_kind_once_and_in_time() {
+    let speaker = Speaker::find(&mcphub_conf::settings::ModelSource::BuiltIn, None).expect("it ships");
+    let model = &speaker.as_ref().expect("it can be read").model;
+    let (mut history, mut expected) = (History::default(), fresh());
+    past(0..300, &mut history);
+    expected.catch_up(&history);
+    expected.extractor.vector(&Schema::telemetry(), &Surroundings::default(), &mut expected.row);
+    let now = history.newest().expect("a period");
+    let mut check = |began_ago: u64, told: Option<FailureType>| {
+        let mut history = history.clone();
+        history.episodes_mut().fail((now - began_ago, now), Marks::default());
+        expected.ask(Some(model), None, Duration::from_secs(600)).expect("a row of ours");
+        assert_eq!(expected.failing_how(&history, now, false), told, "{began_ago} s ago");
+        history.episodes_mut().classify(FailureType::Network);
+        assert_eq!(expected.failing_how(&history, now, false), None, "once");
+    };
+    // It has not been watched for a day, so its row says nothing about kinds.
+    for ago in [15, 30, 75, 600] {
+        check(ago, None);
+    }
+    for ago in [45, 60] {
+        check(ago, Some(FailureType::Unknown));
+    }
+    // Now it has; and the model has an opinion on each row, even if it is that none is clearly ahead.
+    expected.standing.history = Duration::from_secs(8 * 86_400);
+    let kinds = model.kinds.as_ref().expect("it tells kinds").predict(&expected.row).expect("a row of ours");
+    let mut warm = history.clone();
+    warm.episodes_mut().fail((now - 45, now), Marks::default());
+    expected.ask(Some(model), None, Duration::from_secs(600)).expect("a row of ours");
+    assert!(!expected.outlook.cold);
+    assert_eq!(expected.failing_how(&warm, now, false), Some(type_of(kinds.named())));
+    assert_eq!(
+        expected.failing_how(&warm, now, true),
+        Some(FailureType::Unknown),
+        "whoever does not know these hubs"
+    );
+    assert_eq!(expected.failing_how(&history, now, false), None, "it has not failed");
+}
+
+#[test]
+fn what_both_models_say_is_noted_every_other_period_and_not_in_a_failure() {
+    let (mut history, mut expected) = (History::default(), fresh());
+    past(0..300, &mut history);
+    expected.said = Some((0.25, Some(0.5)));
+    let now = history.newest().expect("a period");
+    let noted = Said { at: now, champion: 0.25, challenger: Some(0.5) };
+    assert_eq!(expected.noted(&history, now), Some(noted));
+    past(300..301, &mut history);
+    let now = history.newest().expect("a period");
+    assert_eq!(expected.noted(&history, now), None);
+    past(301..302, &mut history);
+    let now = history.newest().expect("a period");
+    history.episodes_mut().fail((now - 300, now - 285), Marks::default());
+    assert_eq!(expected.noted(&history, now), None, "it has failed just now");
+    expected.said = None;
+    assert_eq!(expected.noted(&History::default(), now), None);
 }

@@ -75,3 +75,22 @@ fn only_so_many_hubs_are_kept() {
     memory.take_back(batch);
     assert_eq!(memory.take().map(|batch| batch.telemetry.len()), Some(TELEMETRY_MAX));
 }
+
+#[tokio::test]
+async fn alarms_are_there_after_a_restart_and_newer_ones_win() {
+    let directory = directory();
+    let old = opened(directory.path()).await;
+    assert_eq!(old.alarms(), None);
+    old.put_alarms(vec![1]);
+    assert!(old.flushed(PATIENCE).await);
+    old.put_alarms(vec![2]);
+    closed(old).await;
+    let old = opened(directory.path()).await;
+    assert_eq!(old.alarms().as_deref(), Some(&[2][..]));
+    let new = Store::open(directory.path());
+    new.put_alarms(vec![3]);
+    closed(old).await;
+    assert!(new.loaded(PATIENCE).await && new.flushed(PATIENCE).await);
+    closed(new).await;
+    assert_eq!(opened(directory.path()).await.alarms().as_deref(), Some(&[3][..]));
+}
