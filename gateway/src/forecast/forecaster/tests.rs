@@ -32,7 +32,6 @@ fn fresh() -> Expected {
         extractor: Extractor::new(),
         periods: 0,
         said: None,
-        kinds: None,
         row: Vec::new(),
         standing,
         neighbours: 0.0,
@@ -141,9 +140,9 @@ fn a_failure_is_told_to_be_of_a_kind_once_and_in_time() {
         let mut history = history.clone();
         history.episodes_mut().fail((now - began_ago, now), Marks::default());
         expected.ask(Some(model), None, Duration::from_secs(600)).expect("a row of ours");
-        assert_eq!(expected.failing_how(&history, now, false), told, "{began_ago} s ago");
+        assert_eq!(expected.failing_how(&history, now, Some(model)), told, "{began_ago} s ago");
         history.episodes_mut().classify(FailureType::Network);
-        assert_eq!(expected.failing_how(&history, now, false), None, "once");
+        assert_eq!(expected.failing_how(&history, now, Some(model)), None, "once");
     };
     // It has not been watched for a day, so its row says nothing about kinds.
     for ago in [15, 30, 75, 600] {
@@ -159,13 +158,11 @@ fn a_failure_is_told_to_be_of_a_kind_once_and_in_time() {
     warm.episodes_mut().fail((now - 45, now), Marks::default());
     expected.ask(Some(model), None, Duration::from_secs(600)).expect("a row of ours");
     assert!(!expected.outlook.cold);
-    assert_eq!(expected.failing_how(&warm, now, false), Some(type_of(kinds.named())));
-    assert_eq!(
-        expected.failing_how(&warm, now, true),
-        Some(FailureType::Unknown),
-        "whoever does not know these hubs"
-    );
-    assert_eq!(expected.failing_how(&history, now, false), None, "it has not failed");
+    assert_eq!(expected.failing_how(&warm, now, Some(model)), Some(type_of(kinds.named())));
+    expected.outlook = Outlook::of_prior(&expected.standing);
+    let fallen_back = expected.failing_how(&warm, now, Some(model));
+    assert_eq!(fallen_back, Some(FailureType::Unknown), "whoever does not know these hubs");
+    assert_eq!(expected.failing_how(&history, now, Some(model)), None, "it has not failed");
 }
 
 #[test]
