@@ -1,6 +1,7 @@
 //! The kinds of value people write, each with its reader, its text and its description for editors.
 
 mod choice;
+mod header;
 mod json;
 mod name;
 mod net;
@@ -9,6 +10,7 @@ mod place;
 mod web;
 
 pub(crate) use choice::{Backend, ProbeKind};
+pub(crate) use header::HeaderName;
 pub(crate) use json::JsonTable;
 pub(crate) use name::{BucketName, EnvName, MetricName, ToolName};
 pub(crate) use net::HostEntry;
