@@ -55,7 +55,7 @@ async fn a_notice_to_a_modern_listener_takes_back_the_list() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_notice_to_a_legacy_session_takes_back_the_list() {
     let (_hub, gateway) = with_hub().await;
-    let mut legacy = Legacy::initialize(gateway.listener()).await.expect("a session");
+    let legacy = Legacy::initialize(gateway.listener()).await.expect("a session");
     let mut stream = legacy.open_stream(None).await.expect("a stream");
     let (before, _) = tools(&gateway).await;
     change_tools(&gateway).await;

