@@ -2,11 +2,13 @@
 //! `cargo test -p mcphub-tests --test cache -- --ignored --nocapture measure`, with `MCPHUB_EDGE` at a binary of the
 //! profile that is to be measured.
 #![allow(clippy::print_stdout, reason = "the figures are what it is for")]
+#![allow(clippy::disallowed_methods, reason = "measures what really happened, when it happened")]
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mcphub_tests::{Config, Gateway, Hub};
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::stage::{client, post};
 
