@@ -54,6 +54,7 @@ fn verdicts() {
         Verdict::Swap,
     );
     check("[[hub]]", "[admin]\ntoken_env = \"TOKEN\"\n[[hub]]", Verdict::Swap);
+    check("[[hub]]", "[cache]\nenabled = false\nsize = \"1MiB\"\n[[hub]]", Verdict::Swap);
     check("threads = 2", "threads = 3", needs(&["gateway.threads"]));
     check("127.0.0.1:8081", "127.0.0.1:8082", needs(&["listener[1].address"]));
     check("[[listener]]\naddress = \"127.0.0.1:8081\"\n", "", needs(&["listener"]));

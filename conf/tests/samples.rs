@@ -208,12 +208,13 @@ fn comment_above(text: &str, path: &str) -> String {
 fn the_reference_equals_the_defaults() {
     let reference = read(&text_of("reference.toml")).settings;
     let quick = read(&text_of("quickstart.toml")).settings;
-    let Settings { admin, health, failover, predictor, limits, upstream, shutdown, log, geo, .. } =
+    let Settings { admin, health, failover, predictor, limits, upstream, cache, shutdown, log, geo, .. } =
         &reference;
     assert_eq!(
         (&admin.address, health, failover, predictor),
         (&quick.admin.address, &quick.health, &quick.failover, &quick.predictor)
     );
+    assert_eq!(cache, &quick.cache);
     assert_eq!(
         (limits, upstream, shutdown, log, geo),
         (&quick.limits, &quick.upstream, &quick.shutdown, &quick.log, &quick.geo)

@@ -74,6 +74,8 @@ impl Edge {
         for (hub, pins) in self.sessions.pins() {
             self.metrics.show_sessions(hub.as_str(), &pins);
         }
+        let held = self.snapshots.load().cache.as_ref().map(|cache| cache.held());
+        self.metrics.cache.show(held.unwrap_or_default());
     }
 
     /// The number of this placement.

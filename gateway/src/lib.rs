@@ -7,6 +7,7 @@
 //! a session id. It asks `routing`, `mcp`, `conf` and `session`, and does what they say.
 
 pub mod admin;
+pub mod cache;
 pub mod cli;
 pub mod clock;
 pub mod control;

@@ -4,6 +4,7 @@
 //! listeners, settings. A request takes it once. What changes (a reload, a geographic database, a plan of the control
 //! loop) makes the next one, sharing with the last what stayed as it was.
 
+use crate::cache::Cache;
 use crate::forecast::speaker::{Speaker, SpeakerError};
 use crate::keys::{self, KeyFileError};
 use crate::listen::client_addr::TrustedProxies;
@@ -41,6 +42,8 @@ pub struct Snapshot {
     pub sealer: Arc<Sealer>,
     /// What of a credential a session, or a habit, is bound to.
     pub bind: Bind,
+    /// What may be answered without asking a hub, unless that is switched off.
+    pub cache: Option<Arc<Cache>>,
     /// Where addresses are.
     pub geo: Arc<Database>,
     /// The model that the settings name; `None` where the one that ships cannot be read.
@@ -128,6 +131,7 @@ impl Snapshot {
         let generation = previous.map_or(Generation::FIRST, |snapshot| snapshot.table.generation().next());
         let places = PlaceBook::new(coordinates_of(&settings, &settings.gateway.location)?, geo.kind());
         let table = Arc::new(lay_out(&settings, &places, generation)?);
+        let cache = cache(&settings, previous, metrics);
         Ok(Self {
             revision,
             settings: Arc::new(settings),
@@ -137,6 +141,7 @@ impl Snapshot {
             listeners: listeners.into(),
             sealer,
             bind,
+            cache,
             geo,
             speaker,
             places: Arc::new(places),
@@ -214,6 +219,16 @@ fn bind_of(bind: SessionBind) -> Bind {
         SessionBind::Token => Bind::Token,
         SessionBind::None => Bind::None,
     }
+}
+
+/// The answers that are kept. They are those of one fleet under one set of rules: where either changes, none stays.
+fn cache(settings: &Settings, previous: Option<&Snapshot>, metrics: &Metrics) -> Option<Arc<Cache>> {
+    let same = |before: &Settings| {
+        (&before.cache, &before.hubs, &before.routing) == (&settings.cache, &settings.hubs, &settings.routing)
+    };
+    let kept = previous.filter(|before| same(&before.settings)).and_then(|before| before.cache.clone());
+    let made = || Arc::new(Cache::new(settings.cache.clone(), metrics.cache.clone()));
+    settings.cache.enabled.then(|| kept.unwrap_or_else(made))
 }
 
 /// Where a location is. Checked settings name none that is not there.

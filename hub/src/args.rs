@@ -46,6 +46,14 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub state_key_file: Option<PathBuf>,
 
+    /// How long lists and fixed resources may be kept, in milliseconds; 0 declares that they may not.
+    #[arg(long, value_name = "MS", default_value_t = 5_000)]
+    pub cache_ttl: u64,
+
+    /// Whose lists and fixed resources are.
+    #[arg(long, value_enum, default_value_t = Scope::Public)]
+    pub cache_scope: Scope,
+
     /// File to which the tool `act` appends a line each time it is executed, before it answers: what was really done
     /// can so be counted after a kill, over all hubs that share the file. For tests only.
     #[arg(long, value_name = "FILE")]
@@ -63,6 +71,15 @@ pub enum Eras {
     Modern,
 }
 
+/// Who may be given a result that is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Scope {
+    /// Everybody.
+    Public,
+    /// The one who has asked.
+    Private,
+}
+
 impl Args {
     /// A hub on a free loopback port with every other flag at its default, as tests and benches want it.
     pub fn local(id: impl Into<String>, location: impl Into<String>) -> Self {
@@ -77,6 +94,8 @@ impl Args {
             session_idle: 1_800,
             max_concurrent: 1_024,
             state_key_file: None,
+            cache_ttl: 5_000,
+            cache_scope: Scope::Public,
             journal: None,
         }
     }

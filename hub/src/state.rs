@@ -11,14 +11,14 @@ use std::{
 
 use anyhow::Context as _;
 use http::Method;
-use rmcp::model::RequestStateCodec;
+use rmcp::model::{CacheScope, RequestStateCodec};
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    args::Args,
+    args::{Args, Scope},
     fault::{Cut, Fault, Injected},
     journal::Journal,
 };
@@ -63,6 +63,8 @@ pub struct Counters {
     pub put: BTreeMap<String, u64>,
     /// How often `lookup` was executed.
     pub lookup: u64,
+    /// How often a list or a resource was asked for.
+    pub asked: u64,
     /// Tool calls that were cancelled while they ran.
     pub cancelled: u64,
     /// POST and DELETE requests whose answer is not complete, `subscriptions/listen` excepted.
@@ -145,6 +147,7 @@ pub(crate) struct State {
     pub(crate) requests: AtomicU64,
     pub(crate) initialize: AtomicU64,
     pub(crate) lookup: AtomicU64,
+    pub(crate) asked: AtomicU64,
     pub(crate) cancelled: AtomicU64,
     pub(crate) in_flight: Level,
     pub(crate) queued: Level,
@@ -185,6 +188,7 @@ impl State {
             requests: AtomicU64::new(0),
             initialize: AtomicU64::new(0),
             lookup: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
             in_flight: Level::default(),
             queued: Level::default(),
@@ -300,6 +304,14 @@ impl State {
         lock(&self.switches).gets.cancel();
     }
 
+    /// Whose lists and fixed resources are.
+    pub(crate) fn scope(&self) -> CacheScope {
+        match self.args.cache_scope {
+            Scope::Public => CacheScope::Public,
+            Scope::Private => CacheScope::Private,
+        }
+    }
+
     pub(crate) fn counters(&self, sessions_open: usize) -> Counters {
         Counters {
             hub: self.args.id.clone(),
@@ -311,6 +323,7 @@ impl State {
             act: lock(&self.acts).clone(),
             put: lock(&self.puts).clone(),
             lookup: self.lookup.load(Ordering::Relaxed),
+            asked: self.asked.load(Ordering::Relaxed),
             cancelled: self.cancelled.load(Ordering::Relaxed),
             in_flight: self.in_flight.now(),
             queue_depth: self.queued.now(),

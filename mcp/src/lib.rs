@@ -18,10 +18,12 @@
 //! | [`mod@relayed`] | what a hub calls its requests, and how to call them otherwise |
 //! | [`sse`] | where an event ends, what is in it, whether it is *the* answer |
 //! | [`mod@listen`] | modern: what a client listens to, and what it may have missed |
+//! | [`cache`] | modern: may this answer be given to the next who asks the same |
 //! | [`task_of`] | does a result hand out a task |
 //! | [`is_hub_error`] | does an answer speak of the hub rather than of the request |
 //! | [`reply`] | what the client is told when things go wrong |
 
+pub mod cache;
 pub mod envelope;
 pub mod era;
 pub mod headers;

@@ -1,5 +1,6 @@
 //! The file as people write it: one module per table, each with its keys and its way to settings.
 
+mod cache;
 mod failover;
 mod gateway;
 mod geo;
@@ -60,6 +61,8 @@ section! {
         limits: Sub<limits::RawLimits> = Table,
         /// Waits, pools and retries towards hubs.
         upstream: Sub<upstream::RawUpstream> = Table,
+        /// What is answered without asking a hub.
+        cache: Sub<cache::RawCache> = Table,
         /// How the gateway stops.
         shutdown: Sub<shutdown::RawShutdown> = Table,
         /// What is written to the log and how.
@@ -110,6 +113,7 @@ pub(crate) fn lower(raw: &RawRoot, site: &Site<'_>) -> Option<Settings> {
         state: state?,
         limits,
         upstream: upstream::lower(&raw.upstream.0),
+        cache: cache::lower(&raw.cache.0),
         shutdown: shutdown::lower(&raw.shutdown.0),
         log: log::lower(&raw.log.0),
     })

@@ -4,6 +4,7 @@
 //! questions. Paths are absolute or relative to the process, already joined to the folder of the
 //! configuration file. Secrets print as `***`.
 
+mod cache;
 mod control;
 mod gateway;
 mod hub;
@@ -13,6 +14,7 @@ mod routing;
 mod secret;
 mod upstream;
 
+pub use cache::CacheSettings;
 pub use control::{
     Canary, CostSettings, FailoverSettings, HealthSettings, LearningSettings, MetricsSettings, ModelSource,
     NatsSettings, PredictorMode, PredictorSettings, Probe, SessionSettings, StateSettings,
@@ -63,6 +65,8 @@ pub struct Settings {
     pub limits: LimitSettings,
     /// `[upstream]`: waits, pools and retries towards hubs.
     pub upstream: UpstreamSettings,
+    /// `[cache]`: what is answered without asking a hub.
+    pub cache: CacheSettings,
     /// `[shutdown]`: how the gateway stops.
     pub shutdown: ShutdownSettings,
     /// `[log]`: what is written and how.

@@ -2,6 +2,7 @@
 
 mod choice;
 mod file;
+mod header;
 mod json;
 mod name;
 mod net;
@@ -11,6 +12,7 @@ mod web;
 
 pub(crate) use choice::{Backend, ProbeKind};
 pub(crate) use file::BuiltInOrFile;
+pub(crate) use header::HeaderName;
 pub(crate) use json::JsonTable;
 pub(crate) use name::{BucketName, EnvName, MetricName, ToolName};
 pub(crate) use net::HostEntry;

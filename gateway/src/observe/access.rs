@@ -31,6 +31,8 @@ struct Line<'a> {
     outcome: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache: Option<&'a str>,
     attempts: u32,
     bytes: u64,
     /// Arrival to the first byte of the hub's answer, milliseconds.
@@ -73,6 +75,7 @@ impl AccessLog {
             status: trace.status,
             outcome: trace.outcome.map(super::metrics::HubOutcome::as_str),
             failure: trace.failure,
+            cache: trace.cached.map(super::cache::Cached::as_str),
             attempts: trace.attempts,
             bytes: trace.bytes,
             hub_ms: trace.answered_at.map(since),

@@ -3,6 +3,7 @@
 //! Everything a request touches is resolved once, when a hub or the process starts: no label is looked up while a
 //! request waits.
 
+use super::cache::CacheMetrics;
 use super::control::ControlMetrics;
 use super::forecasts::ForecastMetrics;
 use super::moves::MoveMetrics;
@@ -101,6 +102,8 @@ pub struct Metrics {
     registry: Registry,
     /// Those of the control loop.
     pub control: ControlMetrics,
+    /// Those of the edge cache.
+    pub cache: CacheMetrics,
     /// Those of sessions that move.
     pub moves: MoveMetrics,
     /// Those of what hubs have been like.
@@ -167,6 +170,7 @@ impl Metrics {
         registry.register(Box::new(hub_duration.clone()))?;
         Ok(Self {
             control: ControlMetrics::new(&registry)?,
+            cache: CacheMetrics::new(&registry)?,
             moves: MoveMetrics::new(&registry)?,
             telemetry: TelemetryMetrics::new(&registry)?,
             forecasts: ForecastMetrics::new(&registry)?,

@@ -144,7 +144,8 @@ fn is_encoded(head: &RequestHead) -> bool {
     head.fields.values(Known::ContentEncoding).any(|value| !value.eq_ignore_ascii_case(b"identity"))
 }
 
-fn accepts(head: &RequestHead, wanted: &str) -> bool {
+/// Whether the client takes this media type.
+pub(super) fn accepts(head: &RequestHead, wanted: &str) -> bool {
     let kind = wanted.split('/').next().unwrap_or_default();
     head.fields.values(Known::Accept).flat_map(|value| value.split(|byte| *byte == b',')).any(|range| {
         let range = range.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();

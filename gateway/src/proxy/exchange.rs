@@ -1,6 +1,7 @@
 //! Write the request to a hub, wait for its answer; go on where `course` says.
 
 use super::admission::Admitted;
+use super::cached::{self, Caching};
 use super::course::{Attempt, Course};
 use super::gather::Context;
 use super::parse::Message;
@@ -53,6 +54,8 @@ pub(super) struct Client<'a, 'd> {
     pub(super) phase: &'a mut PhaseWatch,
     /// The event stream that has begun for the client, while no hub's answer is being passed on in it.
     pub(super) stream: Option<Box<Stream>>,
+    /// What the answer means for others that ask the same.
+    pub(super) caching: Caching,
 }
 
 /// Forwards the request until it is answered.
@@ -83,6 +86,9 @@ pub(super) async fn run(job: &Job<'_>, client: &mut Client<'_, '_>) {
 impl Job<'_> {
     /// Answers a failure in the shape that fits this request.
     pub(super) async fn fail(&self, client: &mut Client<'_, '_>, failure: &Failure<'_>) {
+        if cached::is_excused(failure) && cached::stale_instead(None, client).await {
+            return;
+        }
         client.trace.refused(failure);
         let hub = client.trace.hub.filter(|_| failure.fault() == Fault::Fleet);
         let upstream = self.lodging.and_then(|lodging| lodging.upstream(self.snapshot));

@@ -104,11 +104,19 @@ fn journey(job: &Job<'_>, out: &mut Vec<u8>) {
     let peer = job.arrival.peer;
     let hops = peer.onward_x_forwarded_for(fields.values(Known::ForwardedFor));
     write::field(out, b"x-forwarded-for", hops.as_bytes());
-    let proto = peer.onward_x_forwarded_proto(fields.get(Known::ForwardedProto), job.arrival.tls);
+    let (proto, host) = origin(job);
     write::field(out, b"x-forwarded-proto", proto.as_bytes());
-    let host = fields.get(Known::ForwardedHost).filter(|_| peer.is_trusted()).or(fields.get(Known::Host));
     if let Some(host) = host {
         write::field(out, b"x-forwarded-host", host);
     }
     write::field(out, b"via", VIA);
+}
+
+/// Scheme and host by which the client has reached us, or a proxy that we trust.
+pub(super) fn origin<'a>(job: &Job<'a>) -> (&'static str, Option<&'a [u8]>) {
+    let fields = &job.arrival.head.fields;
+    let peer = job.arrival.peer;
+    let proto = peer.onward_x_forwarded_proto(fields.get(Known::ForwardedProto), job.arrival.tls);
+    let host = fields.get(Known::ForwardedHost).filter(|_| peer.is_trusted()).or(fields.get(Known::Host));
+    (proto, host)
 }

@@ -9,6 +9,7 @@
 //!
 //! A hub that drains is left only when the next one listens: nothing is missed then.
 
+use super::cached;
 use super::exchange::{Client, Job, note, suspect, tally};
 use super::relay::{self, Arrived};
 use crate::control::lifecycle::{Phase, reached};
@@ -171,6 +172,7 @@ impl Ear<'_> {
 
     /// What of these events the client gets, and what follows from them.
     fn sort(&mut self, whole: &[u8], out: &mut Vec<u8>, client: &mut Client<'_, '_>) -> Option<End> {
+        cached::hear(self.job.edge, whole);
         for event in events(whole) {
             let Some(data) = Event::parse(event).data else {
                 out.extend_from_slice(event);

@@ -7,6 +7,7 @@
 //! | [`parse`] | what is asked: era, method, tool, id |
 //! | [`gather`] | who asks, from where, within which session |
 //! | [`route`] | to which hub, and where next if it cannot be reached |
+//! | [`cached`] | may it be answered without asking a hub |
 //! | [`course`] | where it goes when a hub could not have it |
 //! | [`exchange`] | write the request, wait for the answer, answer failures in words |
 //! | [`visit`] | within a session: where it lives, and what if that has changed |
@@ -21,6 +22,7 @@
 pub mod admission;
 mod answers;
 pub mod budget;
+mod cached;
 mod course;
 mod exchange;
 mod forward;
@@ -46,6 +48,7 @@ use crate::edge::Edge;
 use crate::http::{BodyFlaw, Downstream};
 use crate::listen::client_addr::Peer;
 use crate::snapshot::{Listener, Snapshot};
+use cached::Caching;
 use mcphub_http1::{Method, RequestHead};
 use mcphub_mcp::{Asked, Failure, Scope};
 use std::sync::Arc;
@@ -156,8 +159,12 @@ async fn admit(site: &Site<'_>, arrival: &Arrival<'_>, down: &mut Downstream<'_>
         lodging: None,
     };
     let mut phase = edge.lifecycle.watch();
-    let mut client = exchange::Client { down, trace, phase: &mut phase, stream: None };
+    let mut client = exchange::Client { down, trace, phase: &mut phase, stream: None, caching: Caching::No };
+    if cached::answer(&job, &mut client).await {
+        return;
+    }
     exchange::run(&job, &mut client).await;
+    client.caching.end(client.trace);
 }
 
 /// Answers with a failure in words.

@@ -5,6 +5,7 @@ use super::gather::Context;
 use super::parse::Message;
 use crate::clock;
 use crate::edge::Edge;
+use crate::observe::cache::Cached;
 use crate::observe::metrics::HubOutcome;
 use crate::snapshot::Snapshot;
 use mcphub_mcp::Failure;
@@ -45,6 +46,8 @@ pub struct Trace {
     pub failure: Option<&'static str>,
     /// Bytes of the answer's body.
     pub bytes: u64,
+    /// What the cache had to do with it, if it was asked.
+    pub cached: Option<Cached>,
 }
 
 impl Trace {
@@ -67,6 +70,7 @@ impl Trace {
             outcome: None,
             failure: None,
             bytes: 0,
+            cached: None,
         }
     }
 

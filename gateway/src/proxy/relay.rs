@@ -3,7 +3,7 @@
 use super::admission::Endpoint;
 use super::exchange::{Client, Job, Unread, count, read_on};
 use super::visit::{self, Lodging};
-use super::{Trace, answers, route, streams, task};
+use super::{Trace, answers, cached, route, streams, task};
 use crate::clock;
 use crate::control::lifecycle::{Phase, reached};
 use crate::observe::metrics::HubOutcome;
@@ -86,6 +86,14 @@ pub(super) async fn relay<'u>(
             Box::pin(visit::ended(job, lodging)).await;
         }
     }
+    if matches!(status, 401 | 403) {
+        cached::refused(job);
+    }
+    if status >= 500 && client.caching.has_stale() {
+        count(job, arrived.upstream, client.trace, HubOutcome::ServerError);
+        cached::stale_instead(Some(status), client).await;
+        return Relayed::Done;
+    }
     let opens = job.message.opens_session() && status < 300;
     let wants = wants(job, status, opens);
     let events = arrived.answer.head.is_event_stream();
@@ -126,7 +134,11 @@ pub(super) async fn relay<'u>(
             return whole(job, arrived, &held, opens, client).await;
         }
     }
-    let lines = lines(job, client.trace, &arrived.answer, opens.then_some(&held[..])).await;
+    if !events {
+        client.caching.too_large(&arrived.answer.head);
+    }
+    let mut lines = lines(job, client.trace, &arrived.answer, opens.then_some(&held[..])).await;
+    client.caching.say(&mut lines);
     if events {
         if client.stream.is_none() {
             client.trace.answered(status);
@@ -152,8 +164,15 @@ async fn whole<'u>(
     client: &mut Client<'_, '_>,
 ) -> Relayed<'u> {
     let status = arrived.answer.head.status;
-    count(job, arrived.upstream, client.trace, outcome_of(status, held));
+    let outcome = outcome_of(status, held);
+    count(job, arrived.upstream, client.trace, outcome);
+    if outcome == HubOutcome::RpcError && client.caching.has_stale() {
+        cached::stale_instead(Some(status), client).await;
+        arrived.release(job);
+        return Relayed::Done;
+    }
     task::learn(job, client.trace.hub, held);
+    client.caching.whole(&arrived.answer.head, held);
     if let Some(lodging) = job.lodging
         && status == 400
         && held.len() as u64 <= COMPLAINT_MAX
@@ -168,7 +187,8 @@ async fn whole<'u>(
         arrived.release(job);
         return Relayed::Done;
     }
-    let lines = lines(job, client.trace, &arrived.answer, opens.then_some(held)).await;
+    let mut lines = lines(job, client.trace, &arrived.answer, opens.then_some(held)).await;
+    client.caching.say(&mut lines);
     client.trace.answered(status);
     client.trace.bytes = held.len() as u64;
     let _ = client.down.answer(status, &lines, held).await;

@@ -1,6 +1,7 @@
 //! Event streams: only whole events go out, silence is filled with comments, and every end is said in words.
 
 use super::answers::{has_answer, is_answer};
+use super::cached;
 use super::exchange::{Client, Job, count, is_standing_stream, note, suspect, tally};
 use super::relay::{Arrived, Relayed, leave};
 use super::task;
@@ -68,6 +69,7 @@ pub(super) async fn relay<'u>(
     lines: &FieldLines,
     client: &mut Client<'_, '_>,
 ) -> Relayed<'u> {
+    client.caching.streams(&arrived.answer.head);
     let begun = client.stream.take();
     let goes_on = begun.is_some();
     let mut stream = match begun {
@@ -236,6 +238,8 @@ impl Stream {
         let out = self.pending.split_to(whole);
         self.remember(job, &out);
         task::learn_from_events(job, client.trace.hub, &out);
+        cached::hear(job.edge, &out);
+        client.caching.events(&out);
         let mut out = self.worded(job, out);
         out.extend_from_slice(&self.last_words(job, &Failure::HubBroke, torn));
         client.trace.bytes = out.len() as u64;
@@ -345,6 +349,8 @@ impl Stream {
         let out = self.pending.split_to(whole);
         self.remember(job, &out);
         task::learn_from_events(job, client.trace.hub, &out);
+        cached::hear(job.edge, &out);
+        client.caching.events(&out);
         let out = self.worded(job, out);
         client.trace.bytes += out.len() as u64;
         match client.down.send(&out).await {

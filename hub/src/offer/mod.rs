@@ -26,12 +26,12 @@ use std::{
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities,
-        CompleteRequestParams, CompleteResult, CompletionInfo, ContentBlock, DiscoverResult, ErrorCode,
-        GetPromptRequestParams, GetPromptResponse, Implementation, InitializeRequestParams, InitializeResult,
-        InputResponses, JsonObject, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
-        ListToolsResult, LoggingLevel, LoggingMessageNotificationParam, PaginatedRequestParams,
-        ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
+        CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities, CompleteRequestParams,
+        CompleteResult, CompletionInfo, ContentBlock, DiscoverResult, ErrorCode, GetPromptRequestParams,
+        GetPromptResponse, Implementation, InitializeRequestParams, InitializeResult, InputResponses,
+        JsonObject, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+        LoggingLevel, LoggingMessageNotificationParam, PaginatedRequestParams, ProtocolVersion,
+        ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
         SetLevelRequestParams, SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams,
     },
     service::{NotificationContext, RequestContext, SubscriptionContext},
@@ -44,9 +44,6 @@ use crate::{
     args::Eras,
     state::{State, lock},
 };
-
-/// How long lists and fixed resources may be kept, in milliseconds. Short, since a test changes the lists.
-const TTL_MS: u64 = 5_000;
 
 const LEGACY: &[ProtocolVersion] =
     &[ProtocolVersion::V_2025_03_26, ProtocolVersion::V_2025_06_18, ProtocolVersion::V_2025_11_25];
@@ -184,7 +181,7 @@ impl ServerHandler for Offer {
 
     async fn discover(&self, _: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
         let versions = self.supported_protocol_versions().into_owned();
-        Ok(DiscoverResult::from_server_info(versions, self.get_info()).with_ttl_ms(TTL_MS))
+        Ok(DiscoverResult::from_server_info(versions, self.get_info()).with_ttl_ms(self.state.args.cache_ttl))
     }
 
     async fn set_level(
@@ -201,11 +198,14 @@ impl ServerHandler for Offer {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
+        self.state.asked.fetch_add(1, Ordering::Relaxed);
         let mut tools = TOOLS.clone();
         if self.state.extra_tool.load(Ordering::Relaxed) {
             tools.push(suite::extra_tool());
         }
-        Ok(ListToolsResult::with_all_items(tools).with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Public))
+        Ok(ListToolsResult::with_all_items(tools)
+            .with_ttl_ms(self.state.args.cache_ttl)
+            .with_cache_scope(self.state.scope()))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
@@ -240,10 +240,11 @@ impl ServerHandler for Offer {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
+        self.state.asked.fetch_add(1, Ordering::Relaxed);
         let prompts = prompts::list(self.state.extra_prompt.load(Ordering::Relaxed));
         Ok(ListPromptsResult::with_all_items(prompts)
-            .with_ttl_ms(TTL_MS)
-            .with_cache_scope(CacheScope::Public))
+            .with_ttl_ms(self.state.args.cache_ttl)
+            .with_cache_scope(self.state.scope()))
     }
 
     async fn get_prompt(
@@ -270,9 +271,10 @@ impl ServerHandler for Offer {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
+        self.state.asked.fetch_add(1, Ordering::Relaxed);
         Ok(ListResourcesResult::with_all_items(resources::list())
-            .with_ttl_ms(TTL_MS)
-            .with_cache_scope(CacheScope::Public))
+            .with_ttl_ms(self.state.args.cache_ttl)
+            .with_cache_scope(self.state.scope()))
     }
 
     async fn list_resource_templates(
@@ -280,9 +282,10 @@ impl ServerHandler for Offer {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        self.state.asked.fetch_add(1, Ordering::Relaxed);
         Ok(ListResourceTemplatesResult::with_all_items(resources::templates())
-            .with_ttl_ms(TTL_MS)
-            .with_cache_scope(CacheScope::Public))
+            .with_ttl_ms(self.state.args.cache_ttl)
+            .with_cache_scope(self.state.scope()))
     }
 
     async fn read_resource(
@@ -290,6 +293,7 @@ impl ServerHandler for Offer {
         request: ReadResourceRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
+        self.state.asked.fetch_add(1, Ordering::Relaxed);
         resources::read(&self.state, &request.uri).map(ReadResourceResponse::from)
     }
 

@@ -6,7 +6,7 @@ use rmcp::{
 };
 use serde_json::json;
 
-use super::{TTL_MS, suite::PIXEL};
+use super::suite::PIXEL;
 use crate::state::{CLOCK, State};
 
 const TEXT: &str = "test://static-text";
@@ -68,6 +68,6 @@ pub(super) fn read(state: &State, uri: &str) -> Result<ReadResourceResult, Error
             }
         }
     };
-    let (ttl, scope) = if fixed { (TTL_MS, CacheScope::Public) } else { (0, CacheScope::Private) };
+    let (ttl, scope) = if fixed { (state.args.cache_ttl, state.scope()) } else { (0, CacheScope::Private) };
     Ok(ReadResourceResult::new(vec![contents]).with_ttl_ms(ttl).with_cache_scope(scope))
 }
