@@ -63,9 +63,9 @@ impl Wording {
         for event in events(&said) {
             // One event may name a request, or none though all of them together hold the words.
             if concerns(event, progress) {
-                self.put_one(event, &mut out)
+                self.put_one(event, &mut out);
             } else {
-                out.extend_from_slice(event)
+                out.extend_from_slice(event);
             }
         }
         BytesMut::from(&out[..])

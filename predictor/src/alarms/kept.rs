@@ -207,7 +207,8 @@ mod tests {
             failing: false,
             spent_until: AT.now.after(Duration::from_secs(86_400)),
         };
-        let quiet = Entry { raised: 1, failing: true, ..Entry::default() };
+        let spent_until = AT.now.before(Duration::from_secs(1_000));
+        let quiet = Entry { raised: 1, failing: true, spent_until, ..Entry::default() };
         let tally = AlarmTally {
             held_out: Verdicts { right: 1, wrong: 2, unknown: 3 },
             missed: 4,
