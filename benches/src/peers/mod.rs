@@ -268,8 +268,9 @@ mod tests {
         let file = folder.path().join("edge.toml");
         fs::copy(committed, &file).expect("a committed configuration");
         // Made when the bench is run.
-        for made in ["cert.pem", "key.pem"] {
-            fs::write(folder.path().join(made), "").expect("a file");
+        for (made, holds) in [("cert.pem", "CERTIFICATE"), ("key.pem", "PRIVATE KEY")] {
+            let pem = format!("-----BEGIN {holds}-----\n-----END {holds}-----\n");
+            fs::write(folder.path().join(made), pem).expect("a file");
         }
         let loaded = mcphub_conf::load(&file, &|_| None).expect("no mistakes");
         let settings = loaded.settings;
