@@ -1,6 +1,7 @@
 //! *What has changed?* The notifications by which a hub takes back what it has said before.
 
 use crate::json::decode;
+use crate::relayed::Message;
 use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -21,16 +22,6 @@ pub enum Changed<'a> {
 
 /// How the names of all of them end, in a message. Some servers write their slashes as `\/`.
 const ENDS: [&[u8]; 2] = [b"list_changed\"", b"updated\""];
-
-#[derive(Deserialize)]
-struct Message<'a> {
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    method: Option<&'a RawValue>,
-    #[serde(borrow)]
-    params: Option<&'a RawValue>,
-}
 
 #[derive(Deserialize)]
 struct Params<'a> {

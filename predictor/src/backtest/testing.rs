@@ -1,7 +1,19 @@
 //! Entities for tests.
 
-use super::{Entity, Episode, Failure, Label, Rules, Timeline};
+use std::time::Duration;
+
+use super::{Entity, Episode, Failure, Label, Rules, Settings, Timeline};
 use crate::telemetry::{SIGNALS, Sample};
+
+/// Hubs of a sample each 15 s, judged ten minutes ahead, of whom every sample counts.
+pub(super) const OF_HUBS: Settings = Settings {
+    sample: Duration::from_secs(15),
+    horizon: 40,
+    rules: Rules { merge_gap: 1, guard: 0, warm_up: 0 },
+    cool_down: 40,
+    score_every: 2,
+    train_share: 0.5,
+};
 
 /// An entity of one column, whose value at each sample is the number of the sample. `#` is down, all else is up.
 pub(super) fn entity(name: &str, downs: &str, kind: &str, rules: &Rules) -> Entity {

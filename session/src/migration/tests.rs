@@ -2,6 +2,7 @@
 
 mod interleavings;
 mod script;
+mod shared;
 mod stories;
 mod world;
 

@@ -1,17 +1,6 @@
-use std::time::Duration;
-
 use super::*;
-use crate::backtest::{Rules, Settings, testing};
+use crate::backtest::testing::{self, OF_HUBS as SETTINGS};
 use crate::telemetry::{Sample, Signal};
-
-const SETTINGS: Settings = Settings {
-    sample: Duration::from_secs(15),
-    horizon: 40,
-    rules: Rules { merge_gap: 1, guard: 0, warm_up: 0 },
-    cool_down: 40,
-    score_every: 2,
-    train_share: 0.5,
-};
 
 /// What happens, what it is at heart, and the share that tells of it.
 const FAULTS: [(&str, &str, Signal); 4] = [

@@ -1,17 +1,7 @@
-use std::time::Duration;
-
 use super::*;
-use crate::backtest::{Fitted, Rules, Scale, Settings, Unfit, testing};
+use crate::backtest::testing::{self, OF_HUBS as SETTINGS};
+use crate::backtest::{Fitted, Scale, Unfit};
 use crate::telemetry::Sample;
-
-const SETTINGS: Settings = Settings {
-    sample: Duration::from_secs(15),
-    horizon: 40,
-    rules: Rules { merge_gap: 1, guard: 0, warm_up: 0 },
-    cool_down: 40,
-    score_every: 2,
-    train_share: 0.5,
-};
 
 /// A failure after every 95 samples, for five; of the requests, all come to an error from its second sample on.
 fn data(names: [&str; 5], kind: &str) -> Dataset {
