@@ -21,6 +21,7 @@ pub mod migrate;
 pub mod net;
 pub mod observe;
 pub mod probe;
+mod prompt;
 pub mod proxy;
 mod run;
 pub mod sessions;

@@ -1,6 +1,6 @@
 //! Which hubs are probed now?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mcphub_routing::{HubId, MonoTime};
@@ -33,6 +33,11 @@ const CLOSELY: u32 = 4;
 pub struct Schedule {
     seed: u64,
     hubs: BTreeMap<HubId, Entry>,
+    /// When each hub is to be looked at next, the soonest first: with thousands of hubs nothing may look at all of them
+    /// for each probe of one.
+    agenda: BTreeSet<(MonoTime, HubId)>,
+    /// How many hubs were doubted when they were last looked at.
+    doubted: usize,
     next_id: u64,
     last_look: Option<MonoTime>,
     /// When we asked to be asked again.
@@ -56,6 +61,10 @@ struct Entry {
     suspected: Option<MonoTime>,
     /// Is it expected to fail, and probed more often?
     closely: bool,
+    /// When it is to be looked at next, as the agenda has it.
+    noted: MonoTime,
+    /// Was it doubted then?
+    doubted: bool,
     /// What the lots are drawn from.
     lots: u64,
 }
@@ -72,6 +81,8 @@ impl Schedule {
         Self {
             seed,
             hubs: BTreeMap::new(),
+            agenda: BTreeSet::new(),
+            doubted: 0,
             next_id: 0,
             last_look: None,
             awaited: None,
@@ -91,7 +102,7 @@ impl Schedule {
             entry.settings = settings;
             entry.next = entry.next.min(now.after(settings.interval));
             entry.ledger.adopt(settings);
-            return;
+            return self.note(&hub, now, None);
         }
         let count = u32::try_from(self.hubs.len()).unwrap_or(u32::MAX);
         let spread = SPREAD.saturating_mul(count).min(settings.interval);
@@ -105,15 +116,21 @@ impl Schedule {
             burst_after: now,
             suspected: None,
             closely: false,
+            noted: now,
+            doubted: false,
             lots: name,
         };
         entry.next = now.after(part(spread, entry.lot()));
-        self.hubs.insert(hub, entry);
+        self.hubs.insert(hub.clone(), entry);
+        self.note(&hub, now, None);
     }
 
     /// Probes this hub no more, and forgets what is known about it.
     pub fn remove(&mut self, hub: &HubId) {
-        self.hubs.remove(hub);
+        if let Some(entry) = self.hubs.remove(hub) {
+            self.agenda.remove(&(entry.noted, hub.clone()));
+            self.doubted -= usize::from(entry.doubted);
+        }
     }
 
     /// The hubs that are probed.
@@ -136,15 +153,16 @@ impl Schedule {
         self.hubs.get(hub).is_some_and(|entry| entry.is_doubted(now))
     }
 
-    /// The same of any hub. One pass over all, and nothing is looked up.
+    /// The same of any hub.
     pub fn doubts(&self, now: MonoTime) -> bool {
-        self.hubs.values().any(|entry| entry.is_doubted(now))
+        self.doubted > 0 || self.ripe(now).any(|hub| self.is_doubted(hub, now))
     }
 
     /// A request to this hub failed: look closer, unless that was just done.
     pub fn suspect(&mut self, hub: &HubId, now: MonoTime) {
         if let Some(entry) = self.hubs.get_mut(hub) {
             entry.suspected.get_or_insert(now);
+            self.note(hub, now, Some(now));
         }
     }
 
@@ -153,6 +171,7 @@ impl Schedule {
         let Some(entry) = self.hubs.get_mut(hub).filter(|entry| entry.closely != closely) else { return };
         entry.closely = closely;
         entry.next = entry.next.min(now.after(entry.interval()));
+        self.note(hub, now, None);
     }
 
     /// Takes the report of a probe. One that was not ordered, or is reported twice, is passed over.
@@ -163,16 +182,24 @@ impl Schedule {
             entry.burst_spent = false;
             entry.suspected = entry.suspected.filter(|&since| since > sent);
         }
+        // A doubt that begins or may end is looked at at once. Nothing else changes before the time that was noted.
+        let last = self.last_look.unwrap_or(MonoTime::ZERO);
+        let stirred = report.outcome.is_failure() || entry.doubted;
+        self.note(hub, last, stirred.then_some(last));
     }
 
     /// The probes to send now, those that waited longest first. They count as sent.
     pub fn due(&mut self, now: MonoTime) -> Vec<ProbeOrder> {
         let away = self.awaited.is_some_and(|awaited| now.since(awaited) > AWAY_MIN);
+        let ripe: Vec<HubId> = if away {
+            self.hubs.values_mut().for_each(|entry| entry.ledger.excuse(now));
+            self.hubs.keys().cloned().collect()
+        } else {
+            self.ripe(now).cloned().collect()
+        };
         let mut waiting = Vec::new();
-        for (hub, entry) in &mut self.hubs {
-            if away {
-                entry.ledger.excuse(now);
-            }
+        for hub in &ripe {
+            let Some(entry) = self.hubs.get_mut(hub) else { continue };
             entry.look(now);
             let due = entry.due_at();
             if due <= now {
@@ -187,16 +214,36 @@ impl Schedule {
         let orders: Vec<_> =
             waiting.into_iter().take(orders_max).filter_map(|(_, hub)| self.order(hub, now)).collect();
         self.pace.1 += orders.len();
+        for hub in &ripe {
+            self.note(hub, now, None);
+        }
         self.last_look = Some(now);
-        self.awaited = self.wake_at(now);
+        self.awaited = self.wake_at();
         orders
     }
 
     /// When to ask again, or to look at the evidence again since silence has come to mean something; `None` without
     /// hubs.
-    pub fn wake_at(&self, now: MonoTime) -> Option<MonoTime> {
-        let wake = self.hubs.values().map(|entry| entry.wake_at(now)).min()?;
+    pub fn wake_at(&self) -> Option<MonoTime> {
+        let &(wake, _) = self.agenda.first()?;
         Some(self.last_look.map_or(wake, |last| wake.max(last.after(GRAIN))))
+    }
+
+    /// The hubs that are to be looked at by now.
+    fn ripe(&self, now: MonoTime) -> impl Iterator<Item = &HubId> {
+        self.agenda.iter().take_while(move |(at, _)| *at <= now).map(|(_, hub)| hub)
+    }
+
+    /// Notes when this hub is to be looked at next: at `at`, or else when something will be due, or its silence will have
+    /// come to mean something, after `now`.
+    fn note(&mut self, hub: &HubId, now: MonoTime, at: Option<MonoTime>) {
+        let Some(entry) = self.hubs.get_mut(hub) else { return };
+        let (wake, doubted) = (at.unwrap_or_else(|| entry.wake_at(now)), entry.is_doubted(now));
+        self.doubted = self.doubted + usize::from(doubted) - usize::from(entry.doubted);
+        entry.doubted = doubted;
+        let before = (std::mem::replace(&mut entry.noted, wake), hub.clone());
+        self.agenda.remove(&before);
+        self.agenda.insert((wake, before.1));
     }
 
     fn order(&mut self, hub: HubId, now: MonoTime) -> Option<ProbeOrder> {

@@ -12,8 +12,8 @@ macro_rules! known {
         impl Known {
             /// How many there are; the size of a per-head index.
             pub const COUNT: usize = [$(Known::$variant,)*].len();
-            const ALL: [(Known, &'static str, Kind); Self::COUNT] =
-                [$((Known::$variant, $name, Kind::$trait),)*];
+            const ALL: [(Known, &'static str); Self::COUNT] = [$((Known::$variant, $name),)*];
+            const KINDS: [Kind; Self::COUNT] = [$(Kind::$trait,)*];
 
             /// The lower-case name.
             #[must_use]
@@ -22,7 +22,7 @@ macro_rules! known {
             }
 
             pub(crate) fn kind(self) -> Kind {
-                Self::ALL[self as usize].2
+                Self::KINDS[self as usize]
             }
         }
     };
@@ -77,7 +77,9 @@ impl Known {
     /// The known field of this name, in any case.
     #[must_use]
     pub fn of(name: &[u8]) -> Option<Self> {
-        Self::matching(name, <[u8]>::eq_ignore_ascii_case)
+        // The last letter first: names of one length seldom share it.
+        let last = name.last()?.to_ascii_lowercase();
+        Self::matching(name, |name, known| known.last() == Some(&last) && name.eq_ignore_ascii_case(known))
     }
 
     /// The known field that this name becomes where `_` is read as `-` (CGI and its heirs).
@@ -90,13 +92,43 @@ impl Known {
     }
 
     fn matching(name: &[u8], same: impl Fn(&[u8], &[u8]) -> bool) -> Option<Self> {
-        // Length first: of thirty names hardly two share one, so most fields cost a few byte compares.
-        Self::ALL
-            .iter()
-            .find(|(_, known, _)| known.len() == name.len() && same(name, known.as_bytes()))
-            .map(|(known, _, _)| *known)
+        let (from, to) = (*BY_LENGTH.starts.get(name.len())?, *BY_LENGTH.starts.get(name.len() + 1)?);
+        let candidates = BY_LENGTH.order.get(usize::from(from)..usize::from(to))?;
+        candidates.iter().copied().find(|known| same(name, known.name().as_bytes()))
     }
 }
+
+/// Longest known name, with room.
+const LENGTH_MAX: usize = 30;
+
+/// The known fields by the lengths of their names: of thirty names hardly three share one, so that finding a field costs
+/// few byte compares.
+struct ByLength {
+    order: [Known; Known::COUNT],
+    /// Where the names of each length begin in `order`.
+    starts: [u8; LENGTH_MAX + 2],
+}
+
+static BY_LENGTH: ByLength = {
+    let mut order = [Known::Host; Known::COUNT];
+    let mut starts = [0; LENGTH_MAX + 2];
+    let (mut length, mut filled) = (0, 0);
+    while length <= LENGTH_MAX {
+        starts[length] = filled as u8;
+        let mut at = 0;
+        while at < Known::COUNT {
+            if Known::ALL[at].1.len() == length {
+                order[filled] = Known::ALL[at].0;
+                filled += 1;
+            }
+            at += 1;
+        }
+        length += 1;
+    }
+    starts[LENGTH_MAX + 1] = filled as u8;
+    assert!(filled == Known::COUNT, "a name is longer than the table goes");
+    ByLength { order, starts }
+};
 
 #[cfg(test)]
 mod tests {
@@ -109,7 +141,7 @@ mod tests {
         assert_eq!(Known::imitated_by(b"mcp_session-id"), Some(Known::SessionId));
         assert_eq!(Known::imitated_by(b"mcp-session-id"), None);
         assert_eq!(Known::imitated_by(b"api_key"), None);
-        for (index, (known, name, _)) in Known::ALL.iter().enumerate() {
+        for (index, (known, name)) in Known::ALL.iter().enumerate() {
             assert_eq!(*known as usize, index);
             assert_eq!(Known::of(name.to_ascii_uppercase().as_bytes()), Some(*known));
         }

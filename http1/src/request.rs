@@ -3,7 +3,9 @@
 use crate::fields::{Fields, Span};
 use crate::{FIELDS_MAX, Framing, HeadLimits, Known, Refusal};
 use bytes::{Buf, Bytes, BytesMut};
+use memchr::memmem::Finder;
 use std::mem::MaybeUninit;
+use std::sync::LazyLock;
 
 /// The methods an MCP endpoint answers, and all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,54 +52,62 @@ impl Method {
     }
 }
 
+/// Bytes of the line that ends a head.
+pub(crate) const EMPTY_LINE: usize = b"\r\n".len();
+
+/// What ends a head: the end of its last line, and an empty one.
+const END: &[u8] = b"\r\n\r\n";
+static END_FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(END));
+
 /// Looks for the end of a head, looking at each byte once however it trickles in.
 #[derive(Debug, Default)]
 pub struct HeadScan {
     scanned: usize,
-    first_line_seen: bool,
 }
 
-/// Takes the head, which ends here, off a buffer. One that stands alone in it is copied: it may be kept for as long as a
-/// stream stands open, and would keep the whole buffer with it.
-pub(crate) fn head_of(buf: &mut BytesMut, end: usize) -> Bytes {
+/// Takes a whole head off the front of a buffer, or `None` while it is incomplete.
+pub(crate) fn take_head(
+    buf: &mut BytesMut,
+    scan: &mut HeadScan,
+    limits: &HeadLimits,
+) -> Result<Option<Bytes>, Refusal> {
+    let Some(end) = scan.end(buf, limits)? else { return Ok(None) };
+    scan.scanned = 0;
     if buf.len() > end {
-        return buf.split_to(end).freeze();
+        return Ok(Some(buf.split_to(end).freeze()));
     }
+    // A head that stands alone in the buffer is copied: it may be kept for as long as a stream stands open, and would
+    // keep the whole buffer with it.
     let head = Bytes::copy_from_slice(buf);
     buf.clear();
-    head
+    Ok(Some(head))
 }
 
 impl HeadScan {
-    /// The length of the head at the front of `buf`, empty line included, once it is whole.
+    /// The length of the head at the front of `buf`, empty line included, once it is whole. What its lines end with is
+    /// known only when it is parsed; but one whose lines would never let it be whole is refused at once.
     ///
     /// # Errors
     /// A line that is not ended by CRLF, or a head beyond its limits.
     pub fn end(&mut self, buf: &[u8], limits: &HeadLimits) -> Result<Option<usize>, Refusal> {
-        for offset in memchr::memchr_iter(b'\n', &buf[self.scanned..]) {
-            let at = self.scanned + offset;
-            if at == 0 || buf[at - 1] != b'\r' {
-                return Err(Refusal::LineEnd);
-            }
-            if !self.first_line_seen {
-                self.first_line_seen = true;
-                if at > limits.line {
-                    return Err(Refusal::LineTooLong);
-                }
-            }
-            if at >= 3 && &buf[at - 3..at - 1] == b"\r\n" {
-                let end = at + 1;
-                return if end > limits.head { Err(Refusal::HeadTooLarge) } else { Ok(Some(end)) };
-            }
-        }
-        self.scanned = buf.len();
-        if !self.first_line_seen && buf.len() > limits.line {
+        let from = self.scanned.saturating_sub(END.len() - 1);
+        let found = END_FINDER.find(&buf[from..]).map(|at| from + at + END.len());
+        let seen = found.unwrap_or(buf.len());
+        let line = memchr::memchr(b'\n', &buf[..seen.min(limits.line + 1)]);
+        if line.is_none() && seen > limits.line {
             return Err(Refusal::LineTooLong);
         }
-        if buf.len() > limits.head {
+        if seen > limits.head {
             return Err(Refusal::HeadTooLarge);
         }
-        Ok(None)
+        if found.is_none() {
+            let bare = |at: usize| at == 0 || buf[at - 1] != b'\r';
+            if memchr::memchr_iter(b'\n', &buf[self.scanned..]).any(|at| bare(self.scanned + at)) {
+                return Err(Refusal::LineEnd);
+            }
+            self.scanned = buf.len();
+        }
+        Ok(found)
     }
 }
 
@@ -136,19 +146,19 @@ impl RequestHead {
         if scan.scanned == 0 && buf.starts_with(b"\r\n") {
             buf.advance(2);
         }
-        let Some(end) = scan.end(buf, limits)? else { return Ok(None) };
-        *scan = HeadScan::default();
-        Self::parse(&head_of(buf, end), limits).map(Some)
+        match take_head(buf, scan, limits)? {
+            Some(raw) => Self::parse(&raw, limits).map(Some),
+            None => Ok(None),
+        }
     }
 
     fn parse(raw: &Bytes, limits: &HeadLimits) -> Result<Self, Refusal> {
-        if memchr::memchr_iter(b'\r', raw).any(|at| raw.get(at + 1) != Some(&b'\n')) {
-            return Err(Refusal::LineEnd);
-        }
         let mut scratch = [const { MaybeUninit::uninit() }; FIELDS_MAX];
         let mut parsed = httparse::Request::new(&mut []);
         match parsed.parse_with_uninit_headers(raw, &mut scratch) {
-            Ok(httparse::Status::Complete(_)) => {}
+            Ok(httparse::Status::Complete(end)) if end == raw.len() => {}
+            // An empty line that is ended by LF alone.
+            Ok(httparse::Status::Complete(_)) => return Err(Refusal::LineEnd),
             Ok(httparse::Status::Partial) => return Err(Refusal::FirstLine),
             Err(error) => return Err(refusal_of(error, raw)),
         }
@@ -159,14 +169,15 @@ impl RequestHead {
             return Err(Refusal::FirstLine);
         };
         // One space between the three parts, nothing else: what others read as parts of it is refused.
-        let line = method.len() + 1 + target.len() + 1 + b"HTTP/1.x\r\n".len();
-        if raw.get(line - 1) != Some(&b'\n') {
+        let line = method.len() + 1 + target.len() + 1 + b"HTTP/1.x".len();
+        if !matches!(raw.get(line), Some(b'\r' | b'\n')) {
             return Err(Refusal::FirstLine);
         }
-        let mut fields = Fields::new(raw.clone());
+        let mut fields = Fields::new(raw.clone(), raw.len() - EMPTY_LINE, parsed.headers.len());
         for header in parsed.headers.iter() {
             fields.push(header.name.as_bytes(), header.value)?;
         }
+        fields.check_lines()?;
         fields.check_names()?;
         let http10 = minor == 0;
         let (authority, rest) = split_target(target)?;
@@ -244,7 +255,9 @@ impl RequestHead {
 }
 
 fn refusal_of(error: httparse::Error, raw: &[u8]) -> Refusal {
+    let stray = |at: usize| raw.get(at + 1) != Some(&b'\n');
     match error {
+        _ if memchr::memchr_iter(b'\r', raw).any(stray) => Refusal::LineEnd,
         httparse::Error::TooManyHeaders => Refusal::HeadTooLarge,
         httparse::Error::HeaderName | httparse::Error::HeaderValue => Refusal::Field,
         httparse::Error::NewLine => Refusal::LineEnd,
@@ -278,39 +291,66 @@ fn check_host(fields: &Fields, authority: Option<&str>, http10: bool) -> Result<
     let Some(host) = fields.get(Known::Host) else {
         return if http10 { Ok(()) } else { Err(Refusal::Host) };
     };
-    let host = std::str::from_utf8(host).map_err(|_| Refusal::Host)?;
-    if !is_authority(host) || authority.is_some_and(|authority| !authority.eq_ignore_ascii_case(host)) {
+    if !is_authority(host)
+        || authority.is_some_and(|authority| !authority.as_bytes().eq_ignore_ascii_case(host))
+    {
         return Err(Refusal::Host);
     }
     Ok(())
 }
 
 /// `host[:port]` without user information: a name, an IPv4 address, or a bracketed IPv6 address.
-fn is_authority(text: &str) -> bool {
-    let (host, port) = match text.strip_prefix('[') {
+fn is_authority(text: &[u8]) -> bool {
+    let (host, port) = match text.strip_prefix(b"[") {
         Some(rest) => {
-            let Some((inside, after)) = rest.split_once(']') else { return false };
-            if inside.parse::<std::net::Ipv6Addr>().is_err() {
+            let Some(end) = memchr::memchr(b']', rest) else { return false };
+            let inside = std::str::from_utf8(&rest[..end]).ok();
+            if inside.and_then(|inside| inside.parse::<std::net::Ipv6Addr>().ok()).is_none() {
                 return false;
             }
-            match after.strip_prefix(':') {
-                Some(port) => ("v6", Some(port)),
-                None if after.is_empty() => ("v6", None),
-                None => return false,
+            match &rest[end + 1..] {
+                [] => (&b"v6"[..], None),
+                [b':', port @ ..] => (&b"v6"[..], Some(port)),
+                _ => return false,
             }
         }
-        None => match text.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
+        None => match memchr::memchr(b':', text) {
+            Some(colon) => (&text[..colon], Some(&text[colon + 1..])),
             None => (text, None),
         },
     };
-    let name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
-    !host.is_empty()
-        && host.len() <= 255
-        && host.bytes().all(name)
-        && port.is_none_or(|port| {
-            !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok()
-        })
+    let sound = (1..=255).contains(&host.len()) && host.iter().all(|byte| HOST_BYTES[usize::from(*byte)]);
+    sound && port.is_none_or(|port| number(port).is_some_and(|port| port <= u64::from(u16::MAX)))
+}
+
+/// The value of at most 18 digits and nothing else.
+fn number(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() || digits.len() > 18 {
+        return None;
+    }
+    digits
+        .iter()
+        .try_fold(0, |value: u64, digit| digit.is_ascii_digit().then(|| value * 10 + u64::from(digit - b'0')))
+}
+
+/// Which bytes a path may have (RFC 3986, pchar and `/`).
+const PATH_BYTES: [bool; 256] = letters_digits_and(b"-._~!$&'()*+,;=:@/%");
+
+/// Which bytes the name of a host may have.
+const HOST_BYTES: [bool; 256] = letters_digits_and(b"-._~");
+
+const fn letters_digits_and(others: &[u8]) -> [bool; 256] {
+    let (mut allowed, mut at) = ([false; 256], 0);
+    while at < allowed.len() {
+        allowed[at] = (at as u8).is_ascii_alphanumeric();
+        at += 1;
+    }
+    at = 0;
+    while at < others.len() {
+        allowed[others[at] as usize] = true;
+        at += 1;
+    }
+    allowed
 }
 
 /// A path in its plain form, and the query. Dot segments and encoded separators are refused rather than
@@ -320,11 +360,14 @@ fn check_path(target: &str) -> Result<(&str, Option<&str>), Refusal> {
         Some((path, query)) => (path, Some(query)),
         None => (target, None),
     };
-    let pchar = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/%".contains(&byte);
     let query_sound =
         query.is_none_or(|query| query.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#'));
-    if !path.bytes().all(pchar) || !query_sound {
+    if !path.bytes().all(|byte| PATH_BYTES[usize::from(byte)]) || !query_sound {
         return Err(Refusal::Target);
+    }
+    // What can only be wrong with one of these in it; most paths have neither.
+    if !path.bytes().any(|byte| matches!(byte, b'%' | b'.')) {
+        return Ok((path, query));
     }
     for (at, _) in path.match_indices('%') {
         let code = path.get(at + 1..at + 3).ok_or(Refusal::Target)?;
@@ -377,11 +420,7 @@ pub(crate) fn chunked(fields: &Fields) -> Result<(), Refusal> {
 
 /// A plain decimal number: no sign, no list, no blanks, no more than 18 digits.
 pub(crate) fn content_length(value: &[u8]) -> Result<u64, Refusal> {
-    if value.is_empty() || value.len() > 18 || !value.iter().all(u8::is_ascii_digit) {
-        return Err(Refusal::ContentLength);
-    }
-    let digits = std::str::from_utf8(value).map_err(|_| Refusal::ContentLength)?;
-    digits.parse().map_err(|_| Refusal::ContentLength)
+    number(value).ok_or(Refusal::ContentLength)
 }
 
 #[cfg(test)]
@@ -438,6 +477,9 @@ mod tests {
             ("X: a\nY: b", R::LineEnd),
             ("X: a\rY: b", R::LineEnd),
             ("X: a\0b", R::Field),
+            ("X: a\r\n\nY: b", R::LineEnd),
+            ("X: a\n\nGET / HTTP/1.1", R::LineEnd),
+            ("X: a \t\nY: b", R::LineEnd),
             (": y", R::Field),
             ("content_length: 4", R::Alias("content-length")),
             ("Connection: authorization", R::Nominated),
@@ -456,6 +498,7 @@ mod tests {
             ("CONNECT a:80 HTTP/1.1", R::Target),
             ("OPTIONS * HTTP/1.1", R::Target),
             ("POST http://b/mcp HTTP/1.1", R::Host),
+            ("POST /mcp HTTP/1.1\nX: y", R::LineEnd),
             ("POST /mcp HTTP/1.2", R::Version),
             ("POST /mcp HTTP/2.0", R::Version),
             ("POST /mcp", R::FirstLine),
@@ -498,6 +541,18 @@ mod tests {
             let head = head.expect("whole");
             proptest::prop_assert_eq!(head.fields.get(Known::SessionId), Some(&b"abc"[..]));
             proptest::prop_assert_eq!(&buf[..], b"{}");
+        }
+
+        #[test]
+        fn lines_go_on_as_they_came(values in proptest::collection::vec("[ \t]{0,2}[!-~]{0,9}[ \t]{0,2}", 1..9)) {
+            let line = |(at, value): (usize, &String)| format!("{}:{value}\r\n", ["Accept", "X-A", "Te", "x-b"][at % 4]);
+            let lines: Vec<_> = values.iter().enumerate().map(line).collect();
+            let text = format!("POST /mcp HTTP/1.1\r\nHost: a\r\n{}\r\n", lines.concat());
+            let head = read(&text).expect("sound").expect("whole");
+            let mut copied = Vec::new();
+            head.fields.copy_lines(&mut copied, |known| known != Some(Known::Accept));
+            let kept: Vec<_> = lines.iter().filter(|line| line.to_lowercase().starts_with('x')).cloned().collect();
+            proptest::prop_assert_eq!(String::from_utf8(copied).expect("ascii"), format!("Host: a\r\n{}", kept.concat()));
         }
 
         #[test]

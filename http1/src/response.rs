@@ -1,7 +1,7 @@
 //! Reading a response head from a hub.
 
 use crate::fields::{Fields, list};
-use crate::request::{HeadScan, chunked, content_length, head_of};
+use crate::request::{EMPTY_LINE, HeadScan, chunked, content_length, take_head};
 use crate::{FIELDS_MAX, Framing, HeadLimits, Known, Refusal};
 use bytes::{Bytes, BytesMut};
 use std::mem::MaybeUninit;
@@ -30,9 +30,10 @@ impl ResponseHead {
         scan: &mut HeadScan,
         limits: &HeadLimits,
     ) -> Result<Option<Self>, Refusal> {
-        let Some(end) = scan.end(buf, limits)? else { return Ok(None) };
-        *scan = HeadScan::default();
-        Self::parse(&head_of(buf, end), limits).map(Some)
+        match take_head(buf, scan, limits)? {
+            Some(raw) => Self::parse(&raw, limits).map(Some),
+            None => Ok(None),
+        }
     }
 
     fn parse(raw: &Bytes, limits: &HeadLimits) -> Result<Self, Refusal> {
@@ -40,7 +41,8 @@ impl ResponseHead {
         let mut parsed = httparse::Response::new(&mut []);
         let config = httparse::ParserConfig::default();
         match config.parse_response_with_uninit_headers(&mut parsed, raw, &mut scratch) {
-            Ok(httparse::Status::Complete(_)) => {}
+            Ok(httparse::Status::Complete(end)) if end == raw.len() => {}
+            Ok(httparse::Status::Complete(_)) => return Err(Refusal::LineEnd),
             Ok(httparse::Status::Partial) => return Err(Refusal::FirstLine),
             Err(httparse::Error::TooManyHeaders) => return Err(Refusal::HeadTooLarge),
             Err(httparse::Error::Status | httparse::Error::Version | httparse::Error::Token) => {
@@ -57,10 +59,11 @@ impl ResponseHead {
         if !(100..600).contains(&status) {
             return Err(Refusal::FirstLine);
         }
-        let mut fields = Fields::new(raw.clone());
+        let mut fields = Fields::new(raw.clone(), raw.len() - EMPTY_LINE, parsed.headers.len());
         for header in parsed.headers.iter() {
             fields.push(header.name.as_bytes(), header.value)?;
         }
+        fields.check_lines()?;
         let framing = response_framing(&fields, status)?;
         let closes = fields
             .values(Known::Connection)
@@ -81,6 +84,9 @@ impl ResponseHead {
 #[must_use]
 pub fn media_type_is(value: Option<&[u8]>, wanted: &[u8]) -> bool {
     value.is_some_and(|value| {
+        if value.eq_ignore_ascii_case(wanted) {
+            return true;
+        }
         let essence = value.split(|byte| *byte == b';').next().unwrap_or_default();
         essence.trim_ascii().eq_ignore_ascii_case(wanted)
     })
@@ -133,5 +139,9 @@ mod tests {
         check("HTTP/1.1 200 OK\r\nContent-Length: 1, 1\r\n\r\n", Err(Refusal::ContentLength));
         check("HTTP/1.1 99 Odd\r\n\r\n", Err(Refusal::FirstLine));
         check("ICY 200 OK\r\n\r\n", Err(Refusal::FirstLine));
+        check("HTTP/1.1 200 OK\r\nX: a\nContent-Length: 1\r\n\r\n", Err(Refusal::LineEnd));
+        check("HTTP/1.1 200 OK\r\nContent-Length: 1\n\nX: a\r\n\r\n", Err(Refusal::LineEnd));
+        check("HTTP/1.1 200 OK\nContent-Length: 1\r\n\r\n", Err(Refusal::LineEnd));
+        check("HTTP/1.1 200 OK\r\nX: a\rb\r\n\r\n", Err(Refusal::Field));
     }
 }

@@ -64,6 +64,7 @@ pub fn response_head(out: &mut Vec<u8>, status: u16, lines: &FieldLines, framing
 
 /// Appends one header line of a request head under construction.
 pub fn field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.reserve(name.len() + value.len() + b": \r\n".len());
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);

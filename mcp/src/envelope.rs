@@ -3,6 +3,8 @@
 //! Everything is borrowed from the body. The reading is strict where two readers could differ (duplicate keys, trailing
 //! bytes, invalid UTF-8, odd ids) and silent about what is the hub's to judge (unknown members, parameters' types).
 
+mod plain;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -12,7 +14,7 @@ use serde_json::value::RawValue;
 
 use crate::id::RawId;
 use crate::json::{self, DUPLICATE_KEY, Keys, Text};
-use crate::methods::{self, Class};
+use crate::methods::{Class, MethodName};
 use crate::reply::{Asked, Failure};
 
 /// Deepest nesting taken of a client, levels. Tool arguments rarely reach ten; common JSON readers recurse and stop, or
@@ -45,12 +47,12 @@ pub enum Kind<'a> {
         /// What the answer must carry.
         id: RawId<'a>,
         /// The method, unescaped.
-        method: Cow<'a, str>,
+        method: MethodName<'a>,
     },
     /// Wants none.
     Notification {
         /// The method, unescaped.
-        method: Cow<'a, str>,
+        method: MethodName<'a>,
     },
     /// Answers a request of the hub.
     Response {
@@ -69,7 +71,7 @@ pub enum Kind<'a> {
 impl<'a> Envelope<'a> {
     /// The method of a request or notification.
     #[must_use]
-    pub fn method(&self) -> Option<&str> {
+    pub fn method(&self) -> Option<&MethodName<'a>> {
         match &self.kind {
             Kind::Request { method, .. } | Kind::Notification { method } => Some(method),
             Kind::Response { .. } | Kind::Batch { .. } => None,
@@ -79,14 +81,14 @@ impl<'a> Envelope<'a> {
     /// What the body does. Batches and answers are [`Class::Other`]: forwarded, never repeated.
     #[must_use]
     pub fn class(&self) -> Class {
-        self.method().map_or(Class::Other, methods::class)
+        self.method().map_or(Class::Other, MethodName::class)
     }
 
     /// Whether this is the request that opens a session; everything else belongs to one that is open (or to a hub
     /// that keeps none).
     #[must_use]
     pub fn opens_session(&self) -> bool {
-        matches!(&self.kind, Kind::Request { method, .. } if method == "initialize")
+        matches!(&self.kind, Kind::Request { method, .. } if method.class() == Class::Initialize)
     }
 
     /// The tool of a `tools/call`.
@@ -147,6 +149,15 @@ impl EnvelopeError {
 /// Takes time linear in the body and, for a body of many keys, memory of the same order; recursion is bounded.
 pub fn peek(body: &[u8], depth_limit: usize) -> Result<Envelope<'_>, EnvelopeError> {
     let text = std::str::from_utf8(body).map_err(|_| EnvelopeError::NotUtf8)?;
+    if let Some(envelope) = plain::read(text, depth_limit) {
+        return Ok(envelope);
+    }
+    thorough(text, depth_limit)
+}
+
+/// Reads any body, and knows why one is refused.
+fn thorough(text: &str, depth_limit: usize) -> Result<Envelope<'_>, EnvelopeError> {
+    let body = text.as_bytes();
     let is_batch = body.trim_ascii_start().first() == Some(&b'[');
     let envelope = if is_batch {
         serde_json::from_str::<Batch<'_>>(text).map_err(|error| why(&error))?.envelope()
@@ -225,8 +236,12 @@ impl<'a> Message<'a> {
         }
         let id = self.id.map(|raw| RawId::from_raw(raw).ok_or(EnvelopeError::BadId)).transpose()?;
         match (self.method.take(), id, self.result, self.error) {
-            (Some(method), Some(id), false, false) => Ok(Kind::Request { id, method: method.0 }),
-            (Some(method), None, false, false) => Ok(Kind::Notification { method: method.0 }),
+            (Some(method), Some(id), false, false) => {
+                Ok(Kind::Request { id, method: MethodName::new(method.0) })
+            }
+            (Some(method), None, false, false) => {
+                Ok(Kind::Notification { method: MethodName::new(method.0) })
+            }
             (None, Some(id), true, false) | (None, Some(id), false, true) => Ok(Kind::Response { id }),
             _ => Err(EnvelopeError::NotAMessage("neither request, notification nor response")),
         }
@@ -354,7 +369,7 @@ impl<'a> Batch<'a> {
         let mut ids = Vec::new();
         for mut message in self.0 {
             match message.kind()? {
-                Kind::Request { method, .. } if method == "initialize" => {
+                Kind::Request { method, .. } if method.class() == Class::Initialize => {
                     return Err(EnvelopeError::NotAMessage("initialize inside a batch"));
                 }
                 Kind::Request { id, .. } => ids.push(id),

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::methods::{self, Class, Target};
+use crate::methods::{Class, MethodName, Target};
 
 /// Longest `Mcp-Method`, bytes. The longest name in the specification has 34; extensions have longer ones.
 pub const METHOD_MAX: usize = 256;
@@ -21,7 +21,7 @@ pub const NAME_MAX: usize = 8 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModernHeaders<'a> {
     /// `Mcp-Method`.
-    pub method: &'a str,
+    pub method: MethodName<'a>,
     /// `Mcp-Name`, decoded: the tool or prompt, the resource's URI, or the task's id. Carry the header itself to the
     /// hub as it came.
     pub name: Option<Cow<'a, str>>,
@@ -58,8 +58,8 @@ impl<'a> ModernHeaders<'a> {
         }
         let method = std::str::from_utf8(method).map_err(|_| HeaderFlaw::MethodMalformed)?;
         let name = name.map(decode).transpose()?;
-        let wanted = methods::known(method).is_some_and(|known| known.target != Target::None);
-        if wanted && name.is_none() {
+        let method = MethodName::new(Cow::Borrowed(method));
+        if method.target() != Target::None && name.is_none() {
             return Err(HeaderFlaw::NameMissing);
         }
         Ok(Self { method, name })
@@ -68,7 +68,7 @@ impl<'a> ModernHeaders<'a> {
     /// What the method does.
     #[must_use]
     pub fn class(&self) -> Class {
-        methods::class(self.method)
+        self.method.class()
     }
 
     /// The task this request is about, which pins it to the hub that holds the task.

@@ -3,6 +3,10 @@
 //! No revision of MCP has an idempotency key, so safety is a property of the method, or of a tool's annotations where
 //! the operator trusts them.
 
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Deref;
+
 /// What kind of thing a method does, as far as repeating and routing it go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
@@ -116,20 +120,81 @@ pub fn known(name: &str) -> Option<&'static Method> {
     METHODS.get(at)
 }
 
+/// A method as a message names it, looked up once.
+#[derive(Clone, Debug)]
+pub struct MethodName<'a> {
+    name: Cow<'a, str>,
+    known: Option<&'static Method>,
+    class: Class,
+}
+
+impl<'a> MethodName<'a> {
+    /// The method of this name, which may be any.
+    #[must_use]
+    pub fn new(name: Cow<'a, str>) -> Self {
+        let known = known(&name);
+        let class = known.map_or_else(|| class_of_stranger(&name), |method| method.class);
+        Self { name, known, class }
+    }
+
+    /// What it does.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        self.class
+    }
+
+    /// What `Mcp-Name` says of it.
+    #[must_use]
+    pub fn target(&self) -> Target {
+        self.known.map_or(Target::None, |method| method.target)
+    }
+
+    /// As [`label`].
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        self.known.map_or(STRANGER, |method| method.name)
+    }
+}
+
+impl Deref for MethodName<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.name
+    }
+}
+
+impl PartialEq for MethodName<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for MethodName<'_> {}
+
+impl fmt::Display for MethodName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
 /// What a method of this name does.
 #[must_use]
 pub fn class(name: &str) -> Class {
-    match known(name) {
-        Some(method) => method.class,
-        None if name.starts_with("notifications/") => Class::Notification,
-        None => Class::Other,
-    }
+    known(name).map_or_else(|| class_of_stranger(name), |method| method.class)
 }
+
+fn class_of_stranger(name: &str) -> Class {
+    if name.starts_with("notifications/") { Class::Notification } else { Class::Other }
+}
+
+/// The label of all that the specification does not have.
+const STRANGER: &str = "other";
 
 /// A label for metrics: the name of a known method, else `other`, so that clients cannot invent time series.
 #[must_use]
 pub fn label(name: &str) -> &'static str {
-    known(name).map_or("other", |method| method.name)
+    known(name).map_or(STRANGER, |method| method.name)
 }
 
 #[cfg(test)]

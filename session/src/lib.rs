@@ -34,5 +34,7 @@ pub use principal::{Bind, Fingerprint, affinity, task_name};
 pub use progress::ProgressFilter;
 pub use record::{Found, Record, Revision};
 pub use store::{Change, Changes, Ending, SessionStore, StoreCondition, StoreError};
-pub use token::{NONCE_LEN, Nonce, OpenError, Opened, SKEW, SealError, Sealer, SessionKey, TOKEN_MAX};
+pub use token::{
+    LastOpened, NONCE_LEN, Nonce, OpenError, Opened, SKEW, SealError, Sealer, SessionKey, TOKEN_MAX,
+};
 pub use upstream::{BadUpstreamId, UPSTREAM_ID_MAX, UpstreamId, UpstreamIdBuf};

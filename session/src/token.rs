@@ -3,7 +3,10 @@
 //! `base64url( version 1 | key id 4 | nonce 12 | AES-256-GCM(claims) | tag 16 )`, without padding; the bytes before the
 //! nonce are authenticated along with the claims.
 
+mod last;
+
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -15,6 +18,7 @@ use crate::claims::{Claims, Sealed};
 use crate::key::{KeyId, KeyRing};
 use crate::principal::{Bind, Fingerprint};
 use crate::record::{Life, Live, Offer, Record, Stay, Subscriptions};
+pub use last::LastOpened;
 
 /// Longest token looked at, characters. With every field at its longest ours have 4,742, and header blocks of 8 KiB
 /// are what clients and proxies commonly allow.
@@ -152,13 +156,19 @@ pub struct Sealer {
     keys: KeyRing,
     bind: Bind,
     age_max: u64,
+    /// No two sealers of a process have the same.
+    number: u64,
 }
+
+/// Numbers the sealers.
+static SEALERS: AtomicU64 = AtomicU64::new(0);
 
 impl Sealer {
     /// Seals with the newest key of `keys`, binds new sessions by `bind`, and opens none older than `age_max`.
     #[must_use]
     pub fn new(keys: KeyRing, bind: Bind, age_max: Duration) -> Self {
-        Self { keys, bind, age_max: age_max.as_secs() }
+        let number = SEALERS.fetch_add(1, Ordering::Relaxed);
+        Self { keys, bind, age_max: age_max.as_secs(), number }
     }
 
     /// The keys in use.

@@ -105,7 +105,7 @@ impl Control {
     /// When to look again before the next tick.
     pub fn look_at(&self, now: MonoTime) -> Option<MonoTime> {
         let nudged = self.nudged.then(|| self.looked.after(NUDGE_GAP));
-        let look = nudged.into_iter().chain(self.schedule.wake_at(now)).min()?;
+        let look = nudged.into_iter().chain(self.schedule.wake_at()).min()?;
         Some(look.max(now))
     }
 

@@ -158,7 +158,7 @@ impl Proxy for Edge {
         self.probe(scene, now);
         self.gather(scene, now);
         self.decide(now);
-        self.schedule.wake_at(now).map(|wake| wake.as_nanos().div_ceil(1_000_000).saturating_sub(1))
+        self.schedule.wake_at().map(|wake| wake.as_nanos().div_ceil(1_000_000).saturating_sub(1))
     }
 
     fn standings(&self) -> [Standing; HUBS] {

@@ -31,7 +31,10 @@ impl Control {
     pub(super) fn look(&mut self, scope: Scope) {
         let now = clock::now();
         let (_, nudged) = std::mem::replace(&mut self.looked, (now, false));
-        self.fleet.take_suspicions(now);
+        // Whoever suspects a hub nudges us.
+        if scope == Scope::All || nudged {
+            self.fleet.take_suspicions(now);
+        }
         for order in self.fleet.due(now) {
             self.send(order);
         }

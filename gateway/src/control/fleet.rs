@@ -11,7 +11,7 @@ use crate::upstream::Upstream;
 use mcphub_health::{Evidence, Outcome, ProbeOrder, Schedule};
 use mcphub_predictor::{Inputs, Leave, Measure, Memory, Plan, Policy, Precaution, Wish};
 use mcphub_routing::{Era, EraSet, Hub, HubId, MonoTime, RoutingTable};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -35,6 +35,8 @@ pub(super) struct Fleet {
     /// Which hubs went out of service, and what became of it.
     pub(super) journal: Journal,
     watched: BTreeMap<HubId, Watched>,
+    /// The hubs whose evidence speaks against them.
+    troubled: BTreeSet<HubId>,
     sessions: Arc<Sessions>,
     wishes: BTreeMap<HubId, WishRecord>,
     began: MonoTime,
@@ -62,6 +64,7 @@ impl Fleet {
             policy: Policy::default(),
             journal: Journal::new(store.clone()),
             watched: BTreeMap::new(),
+            troubled: BTreeSet::new(),
             sessions: Arc::clone(sessions),
             wishes: BTreeMap::new(),
             began: now,
@@ -133,6 +136,7 @@ impl Fleet {
         for hub in gone {
             self.watched.remove(&hub);
             self.schedule.remove(&hub);
+            self.troubled.remove(&hub);
             self.inputs.evidence.remove(&hub);
             self.inputs.pins.remove(&hub);
             self.inputs.memory.hubs.remove(&hub);
@@ -220,8 +224,8 @@ impl Fleet {
         let counted = self.counts_all(now);
         for (hub, watched) in &self.watched {
             let Some(ledger) = self.schedule.ledger(hub) else { continue };
-            let troubled = self.inputs.evidence.get(hub).is_some_and(Evidence::speaks_against);
-            if scope == Scope::Doubted && !troubled && !self.schedule.is_doubted(hub, now) {
+            if scope == Scope::Doubted && !self.troubled.contains(hub) && !self.schedule.is_doubted(hub, now)
+            {
                 continue;
             }
             let in_flight = watched.upstream.in_flight();
@@ -230,6 +234,11 @@ impl Fleet {
                 evidence.eras = None;
             }
             self.journal.watch(hub, &evidence, (&watched.upstream, &watched.pins), now);
+            if evidence.speaks_against() {
+                self.troubled.insert(hub.clone());
+            } else {
+                self.troubled.remove(hub);
+            }
             self.inputs.evidence.insert(hub.clone(), evidence);
             // A drain waits for modern clients' streams too.
             let pins = watched.pins.sessions() + u64::from(watched.upstream.listening());
@@ -243,7 +252,7 @@ impl Fleet {
 
     /// Whether something is odd about any hub: it is doubted, or what is known of it speaks against it.
     pub(super) fn is_odd(&self, now: MonoTime) -> bool {
-        self.schedule.doubts(now) || self.inputs.evidence.values().any(Evidence::speaks_against)
+        self.schedule.doubts(now) || !self.troubled.is_empty()
     }
 
     /// Have all sessions been seen by now? Those from before we began are seen when they next call, so for as long as a

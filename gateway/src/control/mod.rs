@@ -251,7 +251,7 @@ impl Control {
     fn wake_at(&self) -> Instant {
         let now = clock::now();
         let nudged = self.looked.1.then(|| self.looked.0.after(NUDGED));
-        let scheduled = self.fleet.schedule.wake_at(now);
+        let scheduled = self.fleet.schedule.wake_at();
         let wake = nudged.into_iter().chain(scheduled).min();
         Instant::from_std(clock::instant()) + wake.map_or(TICK, |at| at.since(now))
     }

@@ -1,13 +1,14 @@
 //! One client connection of HTTP/1.x: heads in, answers out, kept alive in between.
 
 use super::BodyFlaw;
-use crate::net::Wire;
+use crate::net::{JOINED_MAX, Wire};
+use crate::prompt::Prompt;
 use bytes::{Bytes, BytesMut};
 use mcphub_conf::settings::LimitSettings;
 use mcphub_http1::request::HeadScan;
 use mcphub_http1::{BodyReader, FieldLines, Framing, HeadLimits, Piece, Refusal, RequestHead, write};
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 /// Bytes that a client may send ahead of its turn (pipelining) before we stop reading.
@@ -26,6 +27,7 @@ pub struct Connection {
     buf: BytesMut,
     scan: HeadScan,
     out: Vec<u8>,
+    prompt: Prompt,
     limits: Limits,
     /// Whether another request may follow the present one.
     reusable: bool,
@@ -84,7 +86,16 @@ impl Connection {
     /// A new connection on which `buf` has been read already.
     #[must_use]
     pub fn new(wire: Wire, buf: BytesMut, limits: Limits) -> Self {
-        Self { wire, buf, scan: HeadScan::default(), out: Vec::new(), limits, reusable: true, unread: false }
+        Self {
+            wire,
+            buf,
+            scan: HeadScan::default(),
+            out: Vec::new(),
+            prompt: Prompt::default(),
+            limits,
+            reusable: true,
+            unread: false,
+        }
     }
 
     /// Takes over limits that a reload has changed.
@@ -104,14 +115,30 @@ impl Connection {
         !self.buf.is_empty()
     }
 
+    /// Waits until `end` for the first byte of a request, `None` if it has not come by then. Cancel-safe. As
+    /// [`wait`](Self::wait) else, but cheaper.
+    pub async fn wait_briefly(&mut self, end: Instant) -> Option<bool> {
+        if !self.buf.is_empty() {
+            return Some(true);
+        }
+        self.out.shrink_to(BUFFER_KEPT);
+        tokio::select! {
+            biased;
+            read = self.wire.read(&mut self.buf) => Some(matches!(read, Ok(1..))),
+            () = self.prompt.until(end) => None,
+        }
+    }
+
     /// Waits for the first byte of a request. Cancel-safe. `false` when none will come.
     pub async fn wait(&mut self, first: bool) -> bool {
         if !self.buf.is_empty() {
             return true;
         }
-        self.out.shrink_to(BUFFER_KEPT);
+        // Whoever is silent for longer holds as little as can be.
+        self.out = Vec::new();
+        self.prompt.rest();
         let patience = if first { self.limits.head_deadline } else { self.limits.idle };
-        matches!(timeout(patience, self.wire.read(&mut self.buf)).await, Ok(Ok(read)) if read > 0)
+        matches!(timeout(patience, self.wire.read(&mut self.buf)).await, Ok(Ok(1..)))
     }
 
     /// Reads one head; its first byte is here. The deadline covers the whole of it, however slowly it drips.
@@ -186,6 +213,19 @@ impl Connection {
             return self.linger().await;
         }
         let _ = timeout(LINGER, self.wire.shut()).await;
+    }
+}
+
+/// Waits until the client has left. What it sends before its turn is kept.
+async fn left(wire: &mut Wire, buf: &mut BytesMut) {
+    loop {
+        if buf.len() > AHEAD_MAX {
+            // It sends more than it may before its turn; whether it left shows when we write.
+            return std::future::pending().await;
+        }
+        if let Ok(0) | Err(_) = wire.read(buf).await {
+            return;
+        }
     }
 }
 
@@ -278,7 +318,13 @@ impl Exchange<'_> {
         connection.out.clear();
         write::response_head(&mut connection.out, status, lines, framing_of(body), close);
         let body = if self.bodyless { &[] } else { body };
-        let written = connection.wire.write(&[&connection.out, body], connection.limits.write_deadline).await;
+        let deadline = connection.limits.write_deadline;
+        let written = if body.len() <= JOINED_MAX {
+            connection.out.extend_from_slice(body);
+            connection.wire.write(&[&connection.out], deadline).await
+        } else {
+            connection.wire.write(&[&connection.out, body], deadline).await
+        };
         self.sent = if written.is_ok() { Sent::Whole } else { Sent::Broken };
         written
     }
@@ -302,7 +348,13 @@ impl Exchange<'_> {
         let deadline = connection.limits.write_deadline;
         let written = if framing == Framing::Chunked && !piece.is_empty() {
             write::chunk_start(&mut connection.out, piece.len());
-            connection.wire.write(&[&connection.out, piece, b"\r\n"], deadline).await
+            if piece.len() <= JOINED_MAX {
+                connection.out.extend_from_slice(piece);
+                connection.out.extend_from_slice(b"\r\n");
+                connection.wire.write(&[&connection.out], deadline).await
+            } else {
+                connection.wire.write(&[&connection.out, piece, b"\r\n"], deadline).await
+            }
         } else if connection.out.is_empty() && piece.is_empty() {
             Ok(())
         } else {
@@ -331,20 +383,22 @@ impl Exchange<'_> {
         written
     }
 
-    pub(super) async fn left(&mut self) {
-        loop {
-            if self.connection.buf.len() > AHEAD_MAX {
-                // It sends more than it may before its turn; whether it left shows when we write.
-                return std::future::pending().await;
+    pub(super) async fn left_by(&mut self, end: Instant) -> bool {
+        let Connection { wire, buf, prompt, reusable, .. } = &mut *self.connection;
+        tokio::select! {
+            biased;
+            () = left(wire, buf) => {
+                *reusable = false;
+                true
             }
-            match self.connection.wire.read(&mut self.connection.buf).await {
-                Ok(0) | Err(_) => {
-                    self.connection.reusable = false;
-                    return;
-                }
-                Ok(_) => {}
-            }
+            () = prompt.until(end) => false,
         }
+    }
+
+    pub(super) async fn left(&mut self) {
+        let Connection { wire, buf, reusable, .. } = &mut *self.connection;
+        left(wire, buf).await;
+        *reusable = false;
     }
 
     pub(super) fn abandon(&mut self) {

@@ -9,6 +9,8 @@ pub mod h2;
 use bytes::Bytes;
 use mcphub_http1::{FieldLines, Framing};
 use std::io;
+use std::time::Instant;
+use tokio::time::timeout_at;
 
 /// Why a request body could not be had.
 #[derive(Debug)]
@@ -103,6 +105,14 @@ impl Downstream<'_> {
         match self {
             Self::H1(h1) => h1.left().await,
             Self::H2(h2) => h2.left().await,
+        }
+    }
+
+    /// Waits until the client has left, but not beyond `end`: whether it has. Cancel-safe.
+    pub async fn left_by(&mut self, end: Instant) -> bool {
+        match self {
+            Self::H1(h1) => h1.left_by(end).await,
+            Self::H2(h2) => timeout_at(end.into(), h2.left()).await.is_ok(),
         }
     }
 

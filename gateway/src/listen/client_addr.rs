@@ -21,7 +21,7 @@
 //!
 //! Owns: trust, the walk, the headers we write. Does not know: sockets, geography, any header type.
 
-use std::fmt::Write as _;
+use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
@@ -89,8 +89,32 @@ pub struct ClientAddr {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
     ip: IpAddr,
+    text: AddressText,
     source: Source,
     trusted: bool,
+}
+
+/// An address in words: every request names it, and writing it is dearer than keeping it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct AddressText {
+    /// The longest has eight groups of four digits.
+    bytes: [u8; 39],
+    len: u8,
+}
+
+impl AddressText {
+    fn of(ip: IpAddr) -> Self {
+        let mut text = Self { bytes: [0; 39], len: 0 };
+        let mut rest = &mut text.bytes[..];
+        // A canonical address has no IPv4 inside IPv6, which alone would be longer.
+        let _ = write!(rest, "{ip}");
+        text.len = (39 - rest.len()) as u8;
+        text
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
 }
 
 impl Peer {
@@ -98,7 +122,10 @@ impl Peer {
     /// one; it is ignored unless `socket` is trusted.
     #[must_use]
     pub fn new(socket: IpAddr, proxy_source: Option<SocketAddr>, trusted: &TrustedProxies) -> Self {
-        let peer = |ip: IpAddr, source| Self { ip: ip.to_canonical(), source, trusted: trusted.contains(ip) };
+        let peer = |ip: IpAddr, source| {
+            let (ip, trusted) = (ip.to_canonical(), trusted.contains(ip));
+            Self { ip, text: AddressText::of(ip), source, trusted }
+        };
         let at_socket = peer(socket, Source::Socket);
         match proxy_source {
             Some(address) if at_socket.trusted => peer(address.ip(), Source::ProxyHeader),
@@ -140,25 +167,21 @@ impl Peer {
         ip.map_or(own, |ip| ClientAddr { ip, source })
     }
 
-    /// The `X-Forwarded-For` we send to a hub: a trusted peer's chain with the peer appended, otherwise the peer
-    /// alone. Written anew from addresses; an unreadable entry and everything left of it is dropped.
-    #[must_use]
-    pub fn onward_x_forwarded_for<'h, X>(&self, x_forwarded_for: X) -> String
+    /// Appends the `X-Forwarded-For` we send to a hub: a trusted peer's chain with the peer appended, otherwise the
+    /// peer alone. Written anew from addresses; an unreadable entry and everything left of it is dropped.
+    pub fn write_x_forwarded_for<'h, X>(&self, out: &mut Vec<u8>, x_forwarded_for: X)
     where
         X: IntoIterator<Item = &'h [u8], IntoIter: DoubleEndedIterator>,
     {
-        let mut hops = Vec::new();
         if self.trusted {
             let lines = x_forwarded_for.into_iter().rev();
             let readable = lines.flat_map(entries).map(x_forwarded_for_entry).map_while(|hop| hop);
-            hops.extend(readable.take(HOPS_MAX - 1));
+            let hops: Vec<_> = readable.take(HOPS_MAX - 1).collect();
+            for hop in hops.iter().rev() {
+                let _ = write!(out, "{hop}, "); // Writing to memory cannot fail.
+            }
         }
-        let mut value = String::with_capacity(16 * (hops.len() + 1));
-        for hop in hops.iter().rev() {
-            let _ = write!(value, "{hop}, "); // Writing to a String cannot fail.
-        }
-        let _ = write!(value, "{}", self.ip);
-        value
+        out.extend_from_slice(self.text.as_bytes());
     }
 
     /// The `X-Forwarded-Proto` we send to a hub: what a trusted peer said if it is one of the two words there

@@ -10,17 +10,19 @@ use crate::control::lifecycle::{Phase, PhaseWatch, reached};
 use crate::http::Downstream;
 use crate::http::h1::{Connection, Limits, Next};
 use crate::net::Wire;
+use crate::prompt::PROMPT;
 use crate::proxy::{self, Arrival};
 use crate::snapshot::Snapshot;
 use bytes::{Buf as _, BytesMut};
 use mcp::{Asked, Failure, Scope};
 use mcphub_conf::settings::ProxyProtocol;
 use mcphub_mcp as mcp;
+use mcphub_session::LastOpened;
 use pingora::listeners::tls::Acceptor;
 use pingora::protocols::l4::stream::Stream as L4Stream;
 use pingora::protocols::{ALPN, Ssl as _};
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
@@ -148,14 +150,10 @@ async fn proxy_header(
 
 async fn http1(hall: &Hall, mut connection: Connection, peer: Peer, tls: bool, mut phase: PhaseWatch) {
     let edge = &hall.edge;
-    let mut first = true;
+    // When the latest request came, and the session that it was for.
+    let (mut latest, mut session) = (None, LastOpened::default());
     loop {
-        let asked = tokio::select! {
-            biased;
-            asked = connection.wait(first) => asked,
-            () = silence(&mut phase) => false,
-        };
-        if !asked {
+        if !asked(&mut connection, latest, &mut phase).await {
             break;
         }
         let snapshot = edge.snapshots.load_full();
@@ -163,17 +161,20 @@ async fn http1(hall: &Hall, mut connection: Connection, peer: Peer, tls: bool, m
         let failure = match connection.head().await {
             Next::Head(head) => {
                 let last = edge.lifecycle.phase() >= Phase::Draining;
-                let arrival = Arrival { head: &head, peer, tls, at: clock::instant() };
+                let at = clock::instant();
+                let arrival = Arrival { head: &head, peer, tls, at };
                 let down = Downstream::H1(connection.exchange(&head, last));
                 match hall.role {
-                    Role::Clients(listener) => proxy::serve(edge, &snapshot, listener, arrival, down).await,
+                    Role::Clients(listener) => {
+                        proxy::serve(edge, &snapshot, listener, arrival, down, &mut session).await;
+                    }
                     Role::Operators => admin::serve(edge, &snapshot, &arrival, down).await,
                 }
-                if connection.reusable() {
-                    first = false;
-                    continue;
+                if !connection.reusable() {
+                    break;
                 }
-                break;
+                latest = Some(at);
+                continue;
             }
             Next::Refused(refusal) => proxy::refusal_of(refusal),
             Next::Slow => Failure::ClientTooSlow,
@@ -188,6 +189,20 @@ async fn http1(hall: &Hall, mut connection: Connection, peer: Peer, tls: bool, m
         return;
     }
     connection.finish().await;
+}
+
+/// Waits for the next request, the latest having come at `latest`; `false`: the connection is to end.
+async fn asked(connection: &mut Connection, latest: Option<Instant>, phase: &mut PhaseWatch) -> bool {
+    if let Some(latest) = latest
+        && let Some(asked) = connection.wait_briefly(latest + PROMPT).await
+    {
+        return asked;
+    }
+    tokio::select! {
+        biased;
+        asked = connection.wait(latest.is_none()) => asked,
+        () = silence(phase) => false,
+    }
 }
 
 /// Waits until we are stopping and the connection has been silent for a while.

@@ -10,6 +10,7 @@ use crate::http::{Downstream, h2};
 use crate::proxy::{self, Arrival};
 use async_trait::async_trait;
 use mcphub_mcp::{Asked, Scope};
+use mcphub_session::LastOpened;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp as _};
 use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
@@ -62,7 +63,8 @@ impl HttpServerApp for App {
             Ok(head) => {
                 let arrival = Arrival { head: &head, peer: self.peer, tls: self.tls, at };
                 let down = Downstream::H2(Box::new(exchange));
-                proxy::serve(&self.edge, &snapshot, self.listener, arrival, down).await;
+                let mut session = LastOpened::default();
+                proxy::serve(&self.edge, &snapshot, self.listener, arrival, down, &mut session).await;
             }
             Err(refusal) => {
                 let failure = proxy::refusal_of(refusal);

@@ -72,7 +72,7 @@ pub(super) async fn answer(job: &Job<'_>, client: &mut Client<'_, '_>) -> bool {
 fn cacheable<'a>(job: &Job<'a>) -> Option<(&'a Arc<Cache>, Cacheable)> {
     let cache = job.snapshot.cache.as_ref()?;
     let Message::Modern(headers) = job.message else { return None };
-    Some((cache, Cacheable::of(headers.method)?))
+    Some((cache, Cacheable::of(&headers.method)?))
 }
 
 fn ask<'a>(job: &Job<'a>, cache: &'a Arc<Cache>, method: Cacheable) -> Result<Asking<'a>, Must> {

@@ -13,6 +13,7 @@ use crate::clock;
 use crate::control::lifecycle::PhaseWatch;
 use crate::edge::Edge;
 use crate::http::Downstream;
+use crate::net::JOINED_MAX;
 use crate::observe::metrics::HubOutcome;
 use crate::snapshot::Snapshot;
 use crate::upstream::{Answer, Hangup, InFlight, Link, Upstream, answer_limits};
@@ -176,10 +177,17 @@ pub(super) async fn reach<'u>(
             }
         },
     };
-    let head = forward::head(job, upstream);
+    let mut head = forward::head(job, upstream);
     let sent = clock::instant();
     client.trace.sent_at = Some(sent);
-    let written = link.wire.write(&[&head, job.body], settings.limits.write_deadline).await;
+    let deadline = settings.limits.write_deadline;
+    let written = if job.body.len() <= JOINED_MAX {
+        head.extend_from_slice(job.body);
+        link.wire.write(&[&head], deadline).await
+    } else {
+        link.wire.write(&[&head, job.body], deadline).await
+    };
+    drop(head);
     if let Err(error) = written {
         // Some of it may have arrived, and a hub may act on what it has.
         return Err(lost(job, upstream, client.trace, link.reused, &error));

@@ -6,17 +6,18 @@
 use super::admission::Endpoint;
 use super::exchange::Job;
 use crate::migrate::Caller;
+use crate::net::JOINED_MAX;
 use crate::upstream::Upstream;
 use mcphub_http1::{Known, Method, write};
 
 /// How we are called in `Via` (RFC 9110 section 7.6.3).
 const VIA: &[u8] = b"1.1 mcphub-edge";
 
-/// The head of the request to `upstream`.
+/// The head of the request to `upstream`, and room for a small body.
 pub(super) fn head(job: &Job<'_>, upstream: &Upstream) -> Vec<u8> {
     let head = job.arrival.head;
     let fields = &head.fields;
-    let mut out = Vec::with_capacity(1024);
+    let mut out = Vec::with_capacity(1024 + job.body.len().min(JOINED_MAX));
     out.extend_from_slice(head.method.name().as_bytes());
     out.push(b' ');
     match job.admitted.endpoint {
@@ -33,14 +34,11 @@ pub(super) fn head(job: &Job<'_>, upstream: &Upstream) -> Vec<u8> {
     }
     out.extend_from_slice(b" HTTP/1.1\r\n");
     write::field(&mut out, b"host", upstream.authority.as_bytes());
-    for (name, value, known) in fields.end_to_end() {
-        match known {
-            _ if is_ours(job, known) => {}
-            // Within a session, event ids are ours.
-            Some(Known::LastEventId) if job.lodging.is_some() => {}
-            _ => write::field(&mut out, name, value),
-        }
-    }
+    fields.copy_lines(&mut out, |known| match known {
+        // Within a session, event ids are ours.
+        Some(Known::LastEventId) if job.lodging.is_some() => false,
+        known => !is_ours(job, known),
+    });
     if let Some(lodging) = job.lodging {
         write::field(&mut out, b"mcp-session-id", lodging.upstream_id.as_str().as_bytes());
         if let Some(event) = lodging.resumes {
@@ -79,21 +77,18 @@ fn is_ours(job: &Job<'_>, known: Option<Known>) -> bool {
 /// and nothing that belongs to this one request.
 pub(super) fn caller(job: &Job<'_>) -> Caller {
     let mut lines = Vec::with_capacity(512);
-    for (name, value, known) in job.arrival.head.fields.end_to_end() {
-        match known {
-            _ if is_ours(job, known) => {}
-            Some(
-                Known::ContentType
-                | Known::Accept
-                | Known::ProtocolVersion
-                | Known::McpMethod
-                | Known::McpName
-                | Known::LastEventId
-                | Known::Traceparent,
-            ) => {}
-            _ => write::field(&mut lines, name, value),
-        }
-    }
+    job.arrival.head.fields.copy_lines(&mut lines, |known| match known {
+        Some(
+            Known::ContentType
+            | Known::Accept
+            | Known::ProtocolVersion
+            | Known::McpMethod
+            | Known::McpName
+            | Known::LastEventId
+            | Known::Traceparent,
+        ) => false,
+        known => !is_ours(job, known),
+    });
     journey(job, &mut lines);
     Caller { lines: lines.into(), client: job.context.client }
 }
@@ -102,8 +97,9 @@ pub(super) fn caller(job: &Job<'_>) -> Caller {
 fn journey(job: &Job<'_>, out: &mut Vec<u8>) {
     let fields = &job.arrival.head.fields;
     let peer = job.arrival.peer;
-    let hops = peer.onward_x_forwarded_for(fields.values(Known::ForwardedFor));
-    write::field(out, b"x-forwarded-for", hops.as_bytes());
+    out.extend_from_slice(b"x-forwarded-for: ");
+    peer.write_x_forwarded_for(out, fields.values(Known::ForwardedFor));
+    out.extend_from_slice(b"\r\n");
     let (proto, host) = origin(job);
     write::field(out, b"x-forwarded-proto", proto.as_bytes());
     if let Some(host) = host {

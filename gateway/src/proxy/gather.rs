@@ -11,7 +11,7 @@ use mcphub_http1::Known;
 use mcphub_mcp::{Failure, Scope};
 use mcphub_routing::{Era, HubId, PlaceIndex, Residency, ResidencyIndex};
 use mcphub_session::record::{Ended, Life};
-use mcphub_session::{Claims, Ending, Opened, SessionStore as _};
+use mcphub_session::{Claims, Ending, LastOpened, Opened, SessionStore as _};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,7 +53,7 @@ pub(super) async fn gather<'b>(
     arrival: &Arrival<'_>,
     admitted: &Admitted<'_>,
     message: &Message<'_>,
-    buffer: &'b mut Vec<u8>,
+    last: &'b mut LastOpened,
 ) -> Result<Context<'b>, Failure<'static>> {
     let (snapshot, listener) = (site.snapshot, site.listener);
     let fields = &arrival.head.fields;
@@ -66,7 +66,7 @@ pub(super) async fn gather<'b>(
     let session = match token {
         // A client that starts over must not be held to what it has given up; its old id is not sent on either.
         Some(_) if message.opens_session() => None,
-        Some(token) => Some(open(site, arrival, token, buffer).await?),
+        Some(token) => Some(open(site, arrival, token, last).await?),
         None => None,
     };
     let standing = snapshot.standing(client);
@@ -98,12 +98,12 @@ async fn open<'b>(
     site: &Site<'_>,
     arrival: &Arrival<'_>,
     token: &[u8],
-    buffer: &'b mut Vec<u8>,
+    last: &'b mut LastOpened,
 ) -> Result<Session<'b>, Failure<'static>> {
     let snapshot = site.snapshot;
     let authorization = arrival.head.fields.get(Known::Authorization);
     let opened =
-        snapshot.sealer.open(token, authorization, clock::unix_seconds(), buffer).map_err(|why| {
+        snapshot.sealer.open_again(token, authorization, clock::unix_seconds(), last).map_err(|why| {
             tracing::debug!(%why, "session id refused");
             Failure::SessionUnknown
         })?;

@@ -51,6 +51,7 @@ use crate::snapshot::{Listener, Snapshot};
 use cached::Caching;
 use mcphub_http1::{Method, RequestHead};
 use mcphub_mcp::{Asked, Failure, Scope};
+use mcphub_session::LastOpened;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -75,13 +76,14 @@ struct Site<'a> {
     listener: &'a Listener,
 }
 
-/// Serves one request to its end.
+/// Serves one request to its end. `last`: the session that came over the same connection before.
 pub async fn serve(
     edge: &Arc<Edge>,
     snapshot: &Arc<Snapshot>,
     listener: usize,
     arrival: Arrival<'_>,
     mut down: Downstream<'_>,
+    last: &mut LastOpened,
 ) {
     let in_flight = &edge.metrics.in_flight;
     in_flight.inc();
@@ -89,7 +91,7 @@ pub async fn serve(
     match snapshot.listeners.get(listener) {
         Some(listener) => {
             let site = Site { edge, snapshot, listener };
-            admit(&site, &arrival, &mut down, &mut trace).await;
+            admit(&site, &arrival, &mut down, &mut trace, last).await;
         }
         // A listener that the configuration no longer has: it is being closed.
         None => refuse(&mut down, &mut trace, &Failure::UnknownPath, Scope::Legacy, Asked::Unknown).await,
@@ -99,7 +101,13 @@ pub async fn serve(
     in_flight.dec();
 }
 
-async fn admit(site: &Site<'_>, arrival: &Arrival<'_>, down: &mut Downstream<'_>, trace: &mut Trace) {
+async fn admit(
+    site: &Site<'_>,
+    arrival: &Arrival<'_>,
+    down: &mut Downstream<'_>,
+    trace: &mut Trace,
+    last: &mut LastOpened,
+) {
     let &Site { edge, snapshot, listener } = site;
     let admitted = match admission::admit(&listener.settings, arrival.head) {
         Ok(admitted) => admitted,
@@ -135,9 +143,8 @@ async fn admit(site: &Site<'_>, arrival: &Arrival<'_>, down: &mut Downstream<'_>
             return reply::send(down, trace, &answer).await;
         }
     };
-    trace.note_message(&message);
-    let mut buffer = Vec::new();
-    let context = match gather::gather(site, arrival, &admitted, &message, &mut buffer).await {
+    trace.note_message(&message, snapshot.settings.log.access);
+    let context = match gather::gather(site, arrival, &admitted, &message, last).await {
         Ok(context) => context,
         Err(failure) => {
             let scope = reply::scope_of(admitted.era, arrival.head);

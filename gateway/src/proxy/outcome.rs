@@ -74,12 +74,10 @@ impl Trace {
         }
     }
 
-    pub(super) fn note_message(&mut self, message: &Message<'_>) {
-        self.method = match message {
-            Message::Bodyless => "-",
-            other => mcphub_mcp::methods::label(other.method()),
-        };
-        self.tool = message.tool().map(|tool| tool.chars().take(128).collect());
+    /// `keeps_tool`: somebody will want to know which tool was called.
+    pub(super) fn note_message(&mut self, message: &Message<'_>, keeps_tool: bool) {
+        self.method = message.label();
+        self.tool = message.tool().filter(|_| keeps_tool).map(|tool| tool.chars().take(128).collect());
     }
 
     pub(super) fn note_context(&mut self, context: &Context<'_>) {

@@ -4,7 +4,9 @@
 
 use super::admission::{Admitted, Endpoint};
 use mcphub_http1::{Known, Method, RequestHead};
-use mcphub_mcp::{Asked, Class, Envelope, EnvelopeError, Failure, HeaderFlaw, Kind, ModernHeaders, Repeat};
+use mcphub_mcp::{
+    Asked, Class, Envelope, EnvelopeError, Failure, HeaderFlaw, Kind, MethodName, ModernHeaders, Repeat,
+};
 use mcphub_routing::Era;
 
 /// A request's content, as far as it is read.
@@ -75,7 +77,7 @@ fn modern<'a>(head: &'a RequestHead, body: &'a [u8], depth: usize) -> Result<Mes
     };
     if passes {
         let method = head.fields.text(Known::McpMethod).unwrap_or("-");
-        return Ok(Message::Modern(ModernHeaders { method, name: None }));
+        return Ok(Message::Modern(ModernHeaders { method: MethodName::new(method.into()), name: None }));
     }
     Err(Flaw::Headers(flaw.to_string()))
 }
@@ -93,8 +95,19 @@ impl Message<'_> {
     #[must_use]
     pub fn method(&self) -> &str {
         match self {
-            Self::Legacy(envelope) => envelope.method().unwrap_or("-"),
-            Self::Modern(headers) => headers.method,
+            Self::Legacy(envelope) => envelope.method().map_or("-", |method| method),
+            Self::Modern(headers) => &headers.method,
+            Self::Bodyless => "-",
+        }
+    }
+
+    /// The method by a name from a bounded set, `-` where there is none.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            // Answers and batches: what strangers name is called so too.
+            Self::Legacy(envelope) => envelope.method().map_or("other", MethodName::label),
+            Self::Modern(headers) => headers.method.label(),
             Self::Bodyless => "-",
         }
     }

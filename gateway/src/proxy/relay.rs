@@ -8,7 +8,7 @@ use crate::clock;
 use crate::control::lifecycle::{Phase, reached};
 use crate::observe::metrics::HubOutcome;
 use crate::upstream::{Answer, Hangup, InFlight, Upstream};
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use mcphub_http1::{FieldLines, Framing, Known, Method, Refusal};
 use mcphub_mcp::{Class, Failure};
 use mcphub_session::migration::Loss;
@@ -50,7 +50,11 @@ pub(super) enum Relayed<'a> {
 
 /// How far an answer has been read.
 enum Held {
+    /// All of it, the usual case: as it was read, without a copy.
+    Piece(Bytes),
+    /// All of it.
     Whole,
+    /// A part; there is more.
     Begun,
     Hangup(Hangup),
     Left,
@@ -105,6 +109,12 @@ pub(super) async fn relay<'u>(
     if !events || wants != Wants::Nothing {
         let until = if wants == Wants::Nothing { Until::End } else { Until::Answer };
         match hold(job, &mut arrived.answer, &mut held, until, client).await {
+            Held::Piece(body) => {
+                if wants != Wants::Nothing {
+                    Box::pin(learn(job, &arrived, wants, &body)).await;
+                }
+                return whole(job, arrived, &body, opens, client).await;
+            }
             Held::Whole | Held::Begun if wants != Wants::Nothing => {
                 // On the heap, as all that few requests need: what stands open for long pays for all that might be.
                 Box::pin(learn(job, &arrived, wants, &held)).await;
@@ -262,6 +272,9 @@ async fn hold(
 ) -> Held {
     let idle = job.snapshot.settings.upstream.idle_deadline;
     let events = answer.head.is_event_stream();
+    if !events {
+        answer.gather(HOLD_MAX.min(job.snapshot.settings.limits.hub_body));
+    }
     loop {
         let piece = match answer.piece_now() {
             Ok(Some(piece)) => Ok(piece),
@@ -278,11 +291,7 @@ async fn hold(
         };
         match piece {
             Ok(None) => return Held::Whole,
-            Ok(Some(data)) if held.is_empty() && answer.is_done() && !events => {
-                // One piece is the whole body, the usual case: no copy.
-                *held = BytesMut::from(data);
-                return Held::Whole;
-            }
+            Ok(Some(data)) if held.is_empty() && answer.is_done() && !events => return Held::Piece(data),
             Ok(Some(data)) => held.extend_from_slice(&data),
             Err(error) => return Held::Hangup(error),
         }
@@ -372,11 +381,7 @@ pub(super) async fn lines(
 ) -> FieldLines {
     let mut lines = FieldLines::new();
     let fields = &answer.head.fields;
-    for (name, value, known) in fields.end_to_end() {
-        if known != Some(Known::SessionId) {
-            lines.push_bytes(name, value);
-        }
-    }
+    lines.push_onward(fields, |known| known != Some(Known::SessionId));
     let Some(id) = fields.get(Known::SessionId) else { return lines };
     match (opened, job.lodging) {
         (Some(body), _) => {

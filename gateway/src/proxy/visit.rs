@@ -164,7 +164,7 @@ impl<'a> Visit<'a> {
             (Method::Delete, _) => Kind::Delete,
             (Method::Post, Message::Legacy(envelope)) => match &envelope.kind {
                 Shape::Request { .. } => Kind::Call { safe: self.is_safe() },
-                Shape::Notification { method } if method == "notifications/progress" => self.progress(),
+                Shape::Notification { method } if **method == *"notifications/progress" => self.progress(),
                 Shape::Notification { .. } => Kind::Notification,
                 Shape::Response { id } => self.answer_to(ForeignId::parse(*id)),
                 Shape::Batch { .. } => Kind::Batch,
@@ -473,7 +473,7 @@ pub(super) async fn ended(job: &Job<'_>, lodging: &Lodging<'_>) {
 pub(super) async fn set(job: &Job<'_>) {
     let (Some(session), Message::Legacy(envelope)) = (&job.context.session, job.message) else { return };
     let uri = || envelope.uri.as_deref().map(Box::from);
-    let setting = match envelope.method() {
+    let setting = match envelope.method().map(|method| &**method) {
         Some("logging/setLevel") => level(job.body).map(Setting::Level),
         Some("resources/subscribe") => uri().map(Setting::Subscribe),
         Some("resources/unsubscribe") => uri().map(Setting::Unsubscribe),

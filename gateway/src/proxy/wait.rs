@@ -3,14 +3,11 @@
 use super::exchange::{Client, Job};
 use crate::clock;
 use crate::control::lifecycle::{Phase, reached};
+use crate::prompt::PROMPT;
 use crate::upstream::{Answer, Hangup, Link, Upstream, answer_limits};
 use mcphub_http1::ResponseHead;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::time::timeout;
-
-/// Nearly every answer begins sooner than this. What concerns only those that wait (that we are stopping, that their hub
-/// was given up) is listened for from then on: it costs more than the rest of the waiting.
-const PROMPT: Duration = Duration::from_millis(100);
 
 /// What came instead of an answer.
 pub(super) enum Instead {
@@ -39,12 +36,12 @@ pub(super) async fn for_head(
     let deadline = settings.upstream.answer_deadline;
     tokio::select! {
         biased;
-        answer = timeout(PROMPT.min(deadline), Answer::head(link, &limits)) => {
-            if let Ok(answer) = answer {
-                return answer.map_err(Instead::Hangup);
+        answer = Answer::head(link, &limits) => return answer.map_err(Instead::Hangup),
+        left = client.down.left_by(sent + PROMPT.min(deadline)) => {
+            if left {
+                return Err(Instead::Left);
             }
         }
-        () = client.down.left() => return Err(Instead::Left),
     }
     let rest = deadline.saturating_sub(clock::instant().saturating_duration_since(sent));
     tokio::select! {

@@ -36,6 +36,8 @@ pub struct Answer {
     pub head: ResponseHead,
     link: Link,
     body: BodyReader,
+    /// A body whose length is known and no more than this is given out in one piece.
+    gathers: u64,
 }
 
 impl Answer {
@@ -63,7 +65,13 @@ impl Answer {
     /// The answer of a link whose head has been read.
     #[must_use]
     pub fn new(head: ResponseHead, link: Link) -> Self {
-        Self { body: BodyReader::new(head.framing), head, link }
+        Self { body: BodyReader::new(head.framing), head, link, gathers: 0 }
+    }
+
+    /// From now on, a body of known length gives no piece before it is all here, if it has `most` bytes at most. It is
+    /// then read into one piece of memory, in as few reads as its hub's writes allow.
+    pub fn gather(&mut self, most: usize) {
+        self.gathers = most as u64;
     }
 
     /// The next piece of the body; `None` is its proper end. Cancel-safe.
@@ -99,6 +107,13 @@ impl Answer {
     }
 
     fn ready(&mut self) -> Result<Option<Option<Bytes>>, Refusal> {
+        let here = self.link.buf.len() as u64;
+        if let BodyReader::Length(left) = self.body
+            && (here + 1..=self.gathers).contains(&left)
+        {
+            self.link.buf.reserve((left - here) as usize);
+            return Ok(None);
+        }
         Ok(match self.body.take(&mut self.link.buf)? {
             Some(Piece::Data(data)) => Some(Some(data)),
             Some(Piece::End) => Some(None),

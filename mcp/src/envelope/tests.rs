@@ -261,7 +261,94 @@ fn agrees(body: &[u8], envelope: &Envelope<'_>) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// What the reader of everyday messages takes, the thorough one must read alike.
+fn readers_agree(body: &[u8], depth: usize) -> Result<(), TestCaseError> {
+    let Ok(text) = std::str::from_utf8(body) else { return Ok(()) };
+    if let Some(plain) = plain::read(text, depth) {
+        let thorough = thorough(text, depth);
+        prop_assert!(thorough.is_ok(), "{:?} of {}", thorough, text);
+        prop_assert_eq!(format!("{plain:?}"), format!("{:?}", thorough.expect("just seen")), "{}", text);
+    }
+    Ok(())
+}
+
+#[test]
+fn everyday_messages_are_not_read_twice() {
+    for body in [
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","_meta":{"progressToken":"p"},"arguments":{"text":"a\n\"b\u00e9","n":[1,-0.5e+3,true,null,{}]}}}"#,
+        "{\n  \"jsonrpc\": \"2.0\",\r\n\t\"id\": \"x\",\n  \"method\": \"ping\"\n}\n",
+        r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
+        r#"{"jsonrpc":"2.0","id":7,"result":{"content":[]}}"#,
+        r#"{"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"c"}},"jsonrpc":"2.0","id":0}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"file:///a"}}"#,
+    ] {
+        assert!(plain::read(body, DEPTH_MAX).is_some(), "{body}");
+        readers_agree(body.as_bytes(), DEPTH_MAX).expect(body);
+    }
+}
+
+#[test]
+fn what_is_not_everyday_is_left_to_the_thorough_reader() {
+    for body in [
+        r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"m\u0065thod":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping"} x"#,
+        r#"{"jsonrpc":"2.0","id":01,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"name":"a","name":"b"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"progressToken":1,"progressToken":2}}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"arguments":{"a":"\x"}}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"arguments":{"a":"\u00g0"}}}"#,
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"params\":{\"arguments\":{\"a\":\"\n\"}}}",
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"arguments":[1,]}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"arguments":[1 2]}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"arguments":-}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"arguments":1.}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"arguments":tru}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping","result":1}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":1,"error":2}"#,
+        r#"{"jsonrpc":"2.1","id":1,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping""#,
+        r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#,
+        "",
+    ] {
+        assert!(plain::read(body, DEPTH_MAX).is_none(), "{body}");
+    }
+    assert!(plain::read(r#"{"jsonrpc":"2.0","id":1,"result":[[]]}"#, 2).is_none());
+    assert!(plain::read(r#"{"jsonrpc":"2.0","id":1,"result":[[]]}"#, 3).is_some());
+}
+
 proptest! {
+    #[test]
+    fn both_readers_say_the_same(
+        message in any_message(),
+        pretty: bool,
+        at in any::<prop::sample::Index>(),
+        damage in prop::option::of((any::<u8>(), any::<bool>())),
+        depth in 1..8_usize,
+    ) {
+        let mut body =
+            if pretty { serde_json::to_vec_pretty(&message) } else { serde_json::to_vec(&message) }.unwrap();
+        let at = at.index(body.len());
+        match damage {
+            Some((_, true)) => body.truncate(at),
+            Some((byte, false)) => body[at] = byte,
+            None => {}
+        }
+        readers_agree(&body, depth)?;
+        readers_agree(&body, DEPTH_MAX)?;
+    }
+
+    /// Whole messages are damaged so often that hardly one stays sound; of pieces of JSON more do.
+    #[test]
+    fn both_readers_take_the_same_values(value in r#"[-+0-9.eE]{1,6}|"([a-z\\"/u0-9é]|\\[a-z"]|\\u[0-9a-fg]{4}){0,6}"|[\[\]{},:"a0 ]{1,8}"#) {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"x","params":{{"arguments":{value}}}}}"#);
+        let (plain, thorough) = (plain::read(&body, DEPTH_MAX), thorough(&body, DEPTH_MAX));
+        prop_assert_eq!(plain.is_some(), thorough.is_ok(), "{}", body);
+        readers_agree(body.as_bytes(), DEPTH_MAX)?;
+    }
+
     #[test]
     fn accepted_messages_say_what_a_full_parser_reads(message in any_message()) {
         let body = serde_json::to_vec(&message).unwrap();

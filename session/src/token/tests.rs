@@ -67,6 +67,56 @@ fn everything_comes_back() {
 }
 
 #[test]
+fn what_a_connection_brings_again_is_the_same() {
+    let (bound, token) = (sealer(&[1], Bind::Subject), sealed());
+    let stored = Claims { init: InitParams::Stored, place: "", residency: "", ..claims() };
+    let other = bound.seal(&stored, None, NOW + 1, *b"other nonces").unwrap();
+    let mut last = LastOpened::default();
+    for (token, caller) in [
+        (&token, Some(&b"Bearer abc"[..])),
+        (&token, Some(b"Bearer abc")),
+        (&other, None),
+        (&token, Some(b"Bearer abc")),
+    ] {
+        let mut buffer = Vec::new();
+        let opened = bound.open(token.as_bytes(), caller, NOW + 9, &mut buffer).unwrap();
+        assert_eq!(bound.open_again(token.as_bytes(), caller, NOW + 9, &mut last), Ok(opened));
+    }
+    assert!(!format!("{last:?}").contains("Bearer"));
+}
+
+#[test]
+fn what_was_opened_once_is_refused_all_the_same() {
+    let (bound, token) = (sealer(&[1], Bind::Subject), sealed());
+    let mut last = LastOpened::default();
+    let caller = Some(&b"Bearer abc"[..]);
+    let mut again = |sealer: &Sealer, token: &[u8], caller: Option<&[u8]>, now| {
+        let mut buffer = Vec::new();
+        let found =
+            sealer.open_again(token, caller, now, &mut last).map(|opened| opened.claims.hub.to_owned());
+        let once = sealer.open(token, caller, now, &mut buffer).map(|opened| opened.claims.hub.to_owned());
+        assert_eq!(found, once);
+        found
+    };
+    assert!(again(&bound, token.as_bytes(), caller, NOW).is_ok());
+    assert_eq!(again(&bound, token.as_bytes(), Some(b"Bearer xyz"), NOW), Err(OpenError::OtherCaller));
+    assert!(again(&bound, token.as_bytes(), caller, NOW).is_ok());
+    assert_eq!(again(&bound, token.as_bytes(), None, NOW), Err(OpenError::OtherCaller));
+    assert!(again(&bound, token.as_bytes(), caller, NOW).is_ok());
+    let age = AGE_MAX + 1;
+    assert_eq!(again(&bound, token.as_bytes(), caller, NOW + age), Err(OpenError::TooOld { age }));
+    let mut forged = token.clone().into_bytes();
+    forged[40] ^= 1;
+    assert!(again(&bound, token.as_bytes(), caller, NOW).is_ok());
+    assert_eq!(again(&bound, &forged, caller, NOW), Err(OpenError::Forged));
+    assert!(again(&bound, token.as_bytes(), caller, NOW).is_ok());
+    assert!(matches!(
+        again(&sealer(&[2], Bind::Subject), token.as_bytes(), caller, NOW),
+        Err(OpenError::UnknownKey(_))
+    ));
+}
+
+#[test]
 fn keys_rotate() {
     let token = sealed();
     check(&sealer(&[2, 1], Bind::Subject), token.as_bytes(), NOW, Ok(claims()));

@@ -18,7 +18,7 @@ fn read(letter: &[u8]) -> (bool, String, bool, String) {
     let modern = match era(field("mcp-protocol-version")) {
         EraDecision::Modern(_) => {
             let headers = ModernHeaders::read(field("mcp-method"), field("mcp-name")).expect("headers");
-            assert_eq!((headers.method, headers.name.as_deref()), (&**method, envelope.tool()));
+            assert_eq!((&*headers.method, headers.name.as_deref()), (&**method, envelope.tool()));
             true
         }
         EraDecision::Legacy(Some(_)) => false,
