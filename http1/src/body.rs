@@ -17,6 +17,15 @@ pub enum Piece {
     End,
 }
 
+/// How much of a body has been gathered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gathered {
+    /// What is here, or what there was room for.
+    SoFar,
+    /// All of it, to its end.
+    All,
+}
+
 /// Reads a body of any framing out of the bytes that arrive.
 #[derive(Debug)]
 pub enum BodyReader {
@@ -70,6 +79,51 @@ impl BodyReader {
             Self::UntilClose if buf.is_empty() => Ok(None),
             Self::UntilClose => Ok(Some(Piece::Data(buf.split().freeze()))),
         }
+    }
+
+    /// Moves what is here of the body from `buf` to the end of `out`, until `out` has `most` bytes. Cheaper than
+    /// [`take`](Self::take) where the pieces are to stand together anyway.
+    ///
+    /// # Errors
+    /// The framing is broken; what was moved before that point is good.
+    pub fn gather(
+        &mut self,
+        buf: &mut BytesMut,
+        out: &mut BytesMut,
+        most: usize,
+    ) -> Result<Gathered, Refusal> {
+        let mut room = most.saturating_sub(out.len());
+        out.reserve(room.min(buf.len()));
+        while room > 0 {
+            let size = match &mut *self {
+                Self::Chunked(decoder) => match decoder.next(buf)? {
+                    None => return Ok(Gathered::SoFar),
+                    Some(0) => {
+                        *self = Self::Done;
+                        return Ok(Gathered::All);
+                    }
+                    Some(size) => {
+                        let size = size.min(room);
+                        decoder.passed(size);
+                        size
+                    }
+                },
+                other => match other.take(buf)? {
+                    None => return Ok(Gathered::SoFar),
+                    Some(Piece::End) => return Ok(Gathered::All),
+                    // Pieces are no larger than the buffer, whose bound is its reader's.
+                    Some(Piece::Data(data)) => {
+                        out.extend_from_slice(&data);
+                        room = room.saturating_sub(data.len());
+                        continue;
+                    }
+                },
+            };
+            out.extend_from_slice(&buf[..size]);
+            buf.advance(size);
+            room -= size;
+        }
+        Ok(Gathered::SoFar)
     }
 
     /// Whether the body has been read to its end.
@@ -128,25 +182,31 @@ impl ChunkDecoder {
     /// # Errors
     /// The coding is broken.
     pub fn take(&mut self, buf: &mut BytesMut) -> Result<Option<Piece>, Refusal> {
+        Ok(match self.next(buf)? {
+            None => None,
+            Some(0) => Some(Piece::End),
+            Some(size) => {
+                self.passed(size);
+                Some(Piece::Data(buf.split_to(size).freeze()))
+            }
+        })
+    }
+
+    /// Removes what is no data from the front of `buf`: how many bytes of data stand there then, 0 at the end of the
+    /// body; `None` asks for more bytes. [`passed`](Self::passed) is to be told how many are taken.
+    fn next(&mut self, buf: &mut BytesMut) -> Result<Option<usize>, Refusal> {
         loop {
             match &mut self.state {
                 State::Size => {
-                    let Some(line) = take_line(buf, SIZE_LINE_MAX, Refusal::Chunk)? else { return Ok(None) };
-                    self.state = match chunk_size(&line)? {
+                    let Some(size) = take_size(buf)? else { return Ok(None) };
+                    self.state = match size {
                         0 => State::Trailer { read: 0 },
                         size => State::Data(size),
                     };
                 }
+                State::Data(_) if buf.is_empty() => return Ok(None),
                 State::Data(left) => {
-                    if buf.is_empty() {
-                        return Ok(None);
-                    }
-                    let size = usize::try_from(*left).unwrap_or(usize::MAX).min(buf.len());
-                    *left -= size as u64;
-                    if *left == 0 {
-                        self.state = State::DataEnd;
-                    }
-                    return Ok(Some(Piece::Data(buf.split_to(size).freeze())));
+                    return Ok(Some(usize::try_from(*left).unwrap_or(usize::MAX).min(buf.len())));
                 }
                 State::DataEnd => {
                     if !b"\r\n".starts_with(&buf[..buf.len().min(2)]) {
@@ -163,14 +223,44 @@ impl ChunkDecoder {
                     let Some(line) = take_line(buf, room, Refusal::Trailer)? else { return Ok(None) };
                     if line.is_empty() {
                         self.state = State::Done;
-                        return Ok(Some(Piece::End));
+                        return Ok(Some(0));
                     }
                     *read += line.len() + 2;
                     check_trailer(&line)?;
                 }
-                State::Done => return Ok(Some(Piece::End)),
+                State::Done => return Ok(Some(0)),
             }
         }
+    }
+
+    /// So many bytes of data were taken.
+    fn passed(&mut self, size: usize) {
+        if let State::Data(left) = &mut self.state {
+            *left = left.saturating_sub(size as u64);
+            if *left == 0 {
+                self.state = State::DataEnd;
+            }
+        }
+    }
+}
+
+/// Takes the size of the next chunk, and its line.
+fn take_size(buf: &mut BytesMut) -> Result<Option<u64>, Refusal> {
+    // Nearly all are a few digits and no extension.
+    let digits = buf.iter().take(8).take_while(|byte| byte.is_ascii_hexdigit()).count();
+    if digits > 0 && buf.get(digits..digits + 2) == Some(b"\r\n") {
+        let size = buf[..digits].iter().fold(0, |size, digit| size << 4 | u64::from(hex(*digit)));
+        buf.advance(digits + 2);
+        return Ok(Some(size));
+    }
+    take_line(buf, SIZE_LINE_MAX, Refusal::Chunk)?.map(|line| chunk_size(&line)).transpose()
+}
+
+/// The value of a hexadecimal digit.
+fn hex(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        _ => (digit | 0x20) - b'a' + 10,
     }
 }
 
@@ -240,6 +330,28 @@ mod tests {
         }
     }
 
+    /// As [`decode`], but gathered a few bytes at a time.
+    fn gather(feed: impl Iterator<Item = Vec<u8>>) -> Result<Vec<u8>, Refusal> {
+        let (mut reader, mut buf) = (BodyReader::new(Framing::Chunked), BytesMut::new());
+        let mut out = BytesMut::new();
+        for part in feed {
+            buf.extend_from_slice(&part);
+            loop {
+                let (before, left) = (out.len(), buf.len());
+                let most = out.len() + 3;
+                if reader.gather(&mut buf, &mut out, most)? == Gathered::All {
+                    assert!(reader.is_done());
+                    return Ok(out.to_vec());
+                }
+                assert!(out.len() <= most);
+                if (out.len(), buf.len()) == (before, left) {
+                    break;
+                }
+            }
+        }
+        Err(Refusal::FirstLine)
+    }
+
     #[track_caller]
     fn check(text: &str, expected: Result<&str, Refusal>) {
         let expected = expected.map(|text| text.as_bytes().to_vec());
@@ -247,6 +359,10 @@ mod tests {
         assert_eq!(whole, expected, "{text:?}");
         let dripping = decode(text.bytes().map(|byte| vec![byte])).map(|(data, _)| data);
         assert_eq!(dripping, expected, "byte by byte: {text:?}");
+        for size in [1, 4, text.len().max(1)] {
+            let gathered = gather(text.as_bytes().chunks(size).map(<[u8]>::to_vec));
+            assert_eq!(gathered, expected, "gathered from {size} at a time: {text:?}");
+        }
     }
 
     #[test]
@@ -254,6 +370,8 @@ mod tests {
         check("5\r\nhello\r\n0\r\n\r\n", Ok("hello"));
         check("5;a=\"b\"\r\nhello\r\n1\r\n!\r\n0\r\nX-Sum: 1\r\n\r\n", Ok("hello!"));
         check("A\r\n0123456789\r\n000\r\n\r\n", Ok("0123456789"));
+        check("00000000000000b\r\nhello world\r\n0\r\n\r\n", Ok("hello world"));
+        check("0000000B\r\nhello world\r\n0\r\n\r\n", Ok("hello world"));
         for bad in [
             "\r\nhello\r\n0\r\n\r\n",
             "+5\r\nhello\r\n0\r\n\r\n",

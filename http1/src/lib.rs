@@ -17,7 +17,7 @@ pub mod request;
 pub mod response;
 pub mod write;
 
-pub use body::{BodyReader, ChunkDecoder, Piece};
+pub use body::{BodyReader, ChunkDecoder, Gathered, Piece};
 pub use fields::{FieldLines, Fields};
 pub use known::Known;
 pub use request::{Method, RequestHead};

@@ -30,6 +30,7 @@ pub mod headers;
 pub mod id;
 pub mod listen;
 pub mod methods;
+mod plain;
 pub mod relayed;
 pub mod reply;
 pub mod sse;

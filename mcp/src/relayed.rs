@@ -9,8 +9,12 @@ use std::ops::Range;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::envelope::DEPTH_MAX;
 use crate::id::RawId;
 use crate::json::decode;
+use crate::plain::{self, Reader};
+
+const PROGRESS: &str = "notifications/progress";
 
 /// A message of a hub (or, of the client's, what it says about one), as far as it names requests.
 #[derive(Debug, PartialEq)]
@@ -95,13 +99,47 @@ struct Meta<'a> {
 /// [`Relayed::Other`], and goes on as it is.
 #[must_use]
 pub fn relayed(message: &[u8]) -> Relayed<'_> {
-    read(message).unwrap_or(Relayed::Other)
+    let Ok(text) = std::str::from_utf8(message) else { return Relayed::Other };
+    everyday(text).or_else(|| thorough(text)).unwrap_or(Relayed::Other)
 }
 
-fn read(message: &[u8]) -> Option<Relayed<'_>> {
-    let text = std::str::from_utf8(message).ok()?;
+/// Everyday progress, of which hubs say more than of all else.
+fn everyday(text: &str) -> Option<Relayed<'_>> {
+    let (method, params) = plain::read(text, DEPTH_MAX, |reader| {
+        let (mut method, mut params) = (None, None);
+        reader.members(&["jsonrpc", "method", "params"], |reader, key| {
+            match key {
+                "method" => method = Some(reader.string()?),
+                "params" => params = Some(told(reader)?),
+                _ => reader.value()?,
+            }
+            Some(())
+        })?;
+        Some((method?, params?))
+    })?;
+    let (token, progress) = params;
+    let progress = progress.parse().ok().filter(|progress: &f64| progress.is_finite())?;
+    let token = named(text, token)?;
+    (method == PROGRESS).then_some(Relayed::Progress { token, progress })
+}
+
+/// The token and the number.
+fn told<'a>(reader: &mut Reader<'a>) -> Option<(&'a str, &'a str)> {
+    let (mut token, mut progress) = (None, None);
+    reader.members(&["progressToken", "progress", "total", "message", "_meta"], |reader, key| {
+        match key {
+            "progressToken" => token = Some(reader.raw()?),
+            "progress" => progress = Some(reader.raw()?),
+            _ => reader.value()?,
+        }
+        Some(())
+    })?;
+    Some((token?, progress?))
+}
+
+fn thorough<'a>(text: &'a str) -> Option<Relayed<'a>> {
     let Message { id, method, params } = serde_json::from_str(text).ok()?;
-    let named = |raw| named(text, raw);
+    let named = |raw: &'a RawValue| named(text, raw.get());
     let method = match method {
         Some(method) => Some(decode(method.get())?),
         None => None,
@@ -116,7 +154,7 @@ fn read(message: &[u8]) -> Option<Relayed<'_>> {
         (Some(method), None) if method == "notifications/cancelled" => {
             Some(Relayed::Cancelled { id: named(params()?.request_id?)? })
         }
-        (Some(method), None) if method == "notifications/progress" => {
+        (Some(method), None) if method == PROGRESS => {
             let params = params()?;
             Some(Relayed::Progress { token: named(params.progress_token?)?, progress: params.progress? })
         }
@@ -125,12 +163,12 @@ fn read(message: &[u8]) -> Option<Relayed<'_>> {
     }
 }
 
-/// A name and its place. A raw value borrows from the text it was read from, however deep it stands.
-fn named<'a>(text: &'a str, raw: &'a RawValue) -> Option<Named<'a>> {
-    let start = raw.get().as_ptr().addr().checked_sub(text.as_ptr().addr())?;
-    let at = start..start.checked_add(raw.get().len())?;
-    let is_there = text.get(at.clone()) == Some(raw.get());
-    let id = RawId::parse(raw.get())?;
+/// A name and its place. `raw` borrows from the text it was read from, however deep it stands.
+fn named<'a>(text: &'a str, raw: &'a str) -> Option<Named<'a>> {
+    let start = raw.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+    let at = start..start.checked_add(raw.len())?;
+    let is_there = text.get(at.clone()) == Some(raw);
+    let id = RawId::parse(raw)?;
     is_there.then_some(Named { id, at })
 }
 
@@ -207,7 +245,39 @@ mod tests {
         assert!(matches!(relayed(said), Relayed::Progress { progress, .. } if progress == 2.5));
     }
 
+    #[test]
+    fn everyday_progress_is_not_read_twice() {
+        let said = r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"p","progress":3,"total":10,"message":"a \"b\""}}"#;
+        assert!(everyday(said).is_some());
+        assert_eq!(everyday(said), thorough(said));
+        for other in [
+            r#"{"method":"notifications/progress","params":{"progressToken":1,"progress":1,"progress":2}}"#,
+            r#"{"method":"notifications/progress","params":{"progressToken":1,"progress":null}}"#,
+            r#"{"method":"notifications/progress","params":{"progressToken":1,"progress":1e999}}"#,
+            r#"{"method":"notifications/progress","params":{"progressToken":1.5,"progress":1}}"#,
+            r#"{"method":"notifications/message","params":{"progressToken":1,"progress":1}}"#,
+            r#"{"method":"notifications/progress","id":1,"params":{"progressToken":1,"progress":1}}"#,
+            r#"{"method":"notifications/progress","params":{"progressToken":1,"progress":1}}x"#,
+        ] {
+            assert_eq!(everyday(other), None, "{other}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn both_readers_say_the_same(
+            progress in r#"-?[0-9]{1,3}(\.[0-9]{1,2})?(e[+-]?[0-9])?|null|"[a-z\\"]{0,3}"|\{\}"#,
+            token in r#"-?[0-9]{1,3}|"[a-z]{1,3}"|1\.5|null"#,
+            method in "notifications/progress|notifications/message|x",
+            more in r#"|,"total":[0-9]|,"message":"[a-z\\"]{0,3}"|,"progress":1|,"x":1|,"_meta":\{"a":[0-9]\}"#,
+            outside in r#"|,"jsonrpc":"2.0"|,"id":1|,"result":1|,"method":"x""#,
+        ) {
+            let text = format!(r#"{{"method":"{method}","params":{{"progressToken":{token},"progress":{progress}{more}}}{outside}}}"#);
+            if let Some(said) = everyday(&text) {
+                prop_assert_eq!(Some(said), thorough(&text), "{}", text);
+            }
+        }
+
         #[test]
         fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..80), text in "[\\[\\]{}\",:a-z0-9 ]{0,60}") {
             let _ = relayed(&bytes);

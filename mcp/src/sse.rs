@@ -8,12 +8,14 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::envelope::DEPTH_MAX;
 use crate::id::RawId;
+use crate::plain;
 
 mod split;
 mod write;
 
-pub use split::{EventSplitter, EventTooLarge, Events, events};
+pub use split::{EventSplitter, EventTooLarge, Events, events, last_event};
 pub use write::{KEEP_ALIVE, copy_with_id, replace_data, write_event, write_retry};
 
 /// One event's fields, borrowed from its bytes.
@@ -87,14 +89,36 @@ pub fn answer_of(data: &[u8], id: &RawId<'_>) -> bool {
         let Ok(Replies(replies)) = serde_json::from_str(text) else { return false };
         return replies.iter().any(|reply| reply.answers(id));
     }
-    serde_json::from_str::<Reply<'_>>(text).is_ok_and(|reply| reply.answers(id))
+    match everyday(text) {
+        Some(reply) => reply.answers(id),
+        None => serde_json::from_str::<Reply<'_>>(text).is_ok_and(|reply| reply.answers(id)),
+    }
+}
+
+/// An everyday answer.
+fn everyday(text: &str) -> Option<Reply<'_>> {
+    let reply = plain::read(text, DEPTH_MAX, |reader| {
+        let mut reply = Reply::default();
+        reader.members(&["jsonrpc", "id", "result", "error"], |reader, key| {
+            match key {
+                "id" => reply.id = Some(reader.raw()?),
+                "result" => reply.result = true,
+                "error" => reply.error = true,
+                _ => {}
+            }
+            if key == "id" { Some(()) } else { reader.value() }
+        })?;
+        Some(reply)
+    })?;
+    // What the thorough reader takes for none.
+    if reply.id == Some("null") { None } else { Some(reply) }
 }
 
 /// As much of a message as tells an answer.
-#[derive(Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 struct Reply<'a> {
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "raw")]
+    id: Option<&'a str>,
     #[serde(default, deserialize_with = "present")]
     method: bool,
     #[serde(default, deserialize_with = "present")]
@@ -107,8 +131,12 @@ impl Reply<'_> {
     fn answers(&self, id: &RawId<'_>) -> bool {
         !self.method
             && self.result != self.error
-            && self.id.and_then(RawId::from_raw).is_some_and(|ours| ours == *id)
+            && self.id.and_then(RawId::parse).is_some_and(|ours| ours == *id)
     }
+}
+
+fn raw<'de: 'a, 'a, D: Deserializer<'de>>(source: D) -> Result<Option<&'a str>, D::Error> {
+    Ok(Option::<&RawValue>::deserialize(source)?.map(RawValue::get))
 }
 
 fn present<'de, D: Deserializer<'de>>(source: D) -> Result<bool, D::Error> {

@@ -1,7 +1,7 @@
 //! Is the answer to a request in what a hub has said, and what does it say?
 
 use super::exchange::Job;
-use mcphub_mcp::sse::events;
+use mcphub_mcp::sse::{events, last_event};
 use mcphub_mcp::{Asked, Event, sse};
 use std::borrow::Cow;
 
@@ -26,8 +26,8 @@ pub(super) fn answer_in<'h>(job: &Job<'_>, held: &'h [u8]) -> Option<Cow<'h, [u8
 
 /// Whether the answer to the job's request is among the whole events held. Nearly always it is the last of them.
 pub(super) fn has_answer(job: &Job<'_>, held: &[u8]) -> bool {
-    let last = events(held).last();
-    last.is_some_and(|last| is_answer(job, last)) || events(held).any(|event| is_answer(job, event))
+    last_event(held).is_some_and(|last| is_answer(job, last))
+        || events(held).any(|event| is_answer(job, event))
 }
 
 /// The protocol version in the result of an `initialize`, whatever the answer came in.

@@ -9,7 +9,7 @@ use super::forward;
 use super::relay::{Arrived, leave};
 use super::streams::{End, Stream};
 use super::visit::{Lodging, Sent, Visit};
-use super::wording::Wording;
+use super::wording::Names;
 use crate::clock;
 use crate::control::lifecycle::{Phase, reached};
 use crate::migrate::{Attached, StreamOrder, Tell, attached, care::Standing};
@@ -82,11 +82,11 @@ pub(super) async fn run(
     let (sender, mut orders) = unbounded_channel();
     let care = Arc::clone(lodging.entry.care());
     let of_request = about != About::Nothing;
-    let wording = Wording::new(lodging.mark(), about, false);
+    let names = Names::new(lodging.mark(), about);
     let mut stand = Stand {
         visit,
         job,
-        stream: Box::new(Stream::new(job, BytesMut::new(), Some(wording))),
+        stream: Box::new(Stream::new(job, BytesMut::new(), Some(names))),
         source: Some(Source::of(arrived)),
         entry: Arc::clone(lodging.entry),
         counted: lodging.entry.pins().stream(),
@@ -170,7 +170,7 @@ impl Stand<'_, '_> {
             tally(&source.upstream, client.trace, outcome);
         }
         let failure = Failure::HubBroke;
-        let about = self.stream.wording.as_ref().map(|wording| wording.about().clone());
+        let about = self.stream.wording.names.as_ref().map(|names| names.about().clone());
         if let (End::Broken, Some(about)) = (end, about) {
             client.trace.refused(&failure);
             let body = about.with_asked(|asked| failure.body(mcphub_mcp::Scope::LegacySession, asked));
@@ -247,7 +247,7 @@ impl Stand<'_, '_> {
         let snapshot = self.job.edge.snapshots.load_full();
         let mut lodging = Lodging::of(self.visit.session, &self.entry);
         let mark = lodging.mark();
-        lodging.resumes = self.stream.wording.as_ref().and_then(|wording| wording.cursor(mark));
+        lodging.resumes = self.stream.wording.names.as_ref().and_then(|names| names.cursor(mark));
         let Some(upstream) = lodging.upstream(&snapshot).cloned() else {
             let failed = Err(Failed::Lost(Loss::Unreachable));
             let _ = self.sender.send(StreamOrder::Attached(ticket, failed));
@@ -255,8 +255,8 @@ impl Stand<'_, '_> {
         };
         let job = Job { snapshot: &snapshot, lodging: Some(&lodging), ..*self.job };
         let letter = forward::head(&job, &upstream);
-        if let Some(wording) = &mut self.stream.wording {
-            wording.goes_on(mark);
+        if let Some(names) = &mut self.stream.wording.names {
+            names.goes_on(mark);
         }
         let (edge, sender, worked) = (Arc::clone(self.job.edge), self.sender.clone(), self.entry.worked());
         tokio::spawn(async move {

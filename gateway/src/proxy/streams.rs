@@ -5,7 +5,7 @@ use super::cached;
 use super::exchange::{Client, Job, count, is_standing_stream, note, suspect, tally};
 use super::relay::{Arrived, Relayed, leave};
 use super::task;
-use super::wording::{Wording, concerns, has_event_id};
+use super::wording::{Names, Wording, has_event_id};
 use crate::clock;
 use crate::control::lifecycle::{Phase, reached};
 use crate::http::Downstream;
@@ -14,7 +14,7 @@ use crate::upstream::Hangup;
 use bytes::BytesMut;
 use mcphub_health::Outcome;
 use mcphub_http1::{FieldLines, Framing, Known, Method};
-use mcphub_mcp::sse::{Event, KEEP_ALIVE, events, write_event, write_retry};
+use mcphub_mcp::sse::{Event, KEEP_ALIVE, events, last_event, write_event, write_retry};
 use mcphub_mcp::{Asked, EventSplitter, Failure, Id, RawId, sse};
 use mcphub_routing::Era;
 use mcphub_session::event_id::About;
@@ -58,8 +58,8 @@ pub(super) struct Stream {
     /// Of a batch: the requests that have no answer yet, once an event has passed.
     unanswered: Option<Vec<Id>>,
     resumable: bool,
-    /// Within a session: in whose words, once an event has come that needs them.
-    pub(super) wording: Option<Wording>,
+    /// Within a session: in whose words.
+    pub(super) wording: Wording,
 }
 
 pub(super) async fn relay<'u>(
@@ -74,13 +74,13 @@ pub(super) async fn relay<'u>(
     let goes_on = begun.is_some();
     let mut stream = match begun {
         Some(stream) => stream.going_on(job, held),
-        None => Box::new(Stream::new(job, held, opening_wording(job, &arrived, client))),
+        None => Box::new(Stream::new(job, held, opening_names(job, &arrived, client))),
     };
     if !goes_on
         && let Heard::All = stream.collect(&mut arrived)
-        && stream.may_go_at_once(job)
+        && let (true, answered) = stream.may_go_at_once(job)
     {
-        stream.at_once(job, arrived, lines, client).await;
+        stream.at_once(job, arrived, (lines, answered), client).await;
         return Relayed::Done;
     }
     // The hub has answered; how long its stream then lasts says nothing about it.
@@ -96,29 +96,29 @@ pub(super) async fn relay<'u>(
     stream.end(job, arrived, end, client).await
 }
 
-/// In whose words the events go out that answer an `initialize`: its session has no lodging yet.
-fn opening_wording(job: &Job<'_>, arrived: &Arrived<'_>, client: &Client<'_, '_>) -> Option<Wording> {
+/// What is called how in the events that answer an `initialize`: its session has no lodging yet.
+fn opening_names(job: &Job<'_>, arrived: &Arrived<'_>, client: &Client<'_, '_>) -> Option<Names> {
     if !job.message.opens_session() {
         return None;
     }
     let hub = job.snapshot.table.hub(client.trace.hub?)?.id.clone();
     let upstream = arrived.answer.head.fields.get(Known::SessionId)?;
     let upstream = UpstreamId::new(upstream).ok()?.into();
-    Some(wording(job, Mark::of(&Stay { number: 0, hub, upstream })))
+    Some(names(job, Mark::of(&Stay { number: 0, hub, upstream })))
 }
 
-/// In whose words the events of the answer to this request go out.
-fn wording(job: &Job<'_>, stay: Mark) -> Wording {
+/// What is called how in the events of the answer to this request.
+fn names(job: &Job<'_>, stay: Mark) -> Names {
     let about = job.with_asked(|asked| match asked {
         Asked::One(id) => About::One(id.to_id()),
         Asked::Many(ids) => About::Many(ids.iter().map(RawId::to_id).collect()),
         Asked::Nothing | Asked::Unknown => About::Nothing,
     });
-    Wording::new(stay, about, job.may_be_sent_again())
+    Names::new(stay, about)
 }
 
 impl Stream {
-    pub(super) fn new(job: &Job<'_>, held: BytesMut, wording: Option<Wording>) -> Self {
+    pub(super) fn new(job: &Job<'_>, held: BytesMut, names: Option<Names>) -> Self {
         Self {
             pending: held,
             splitter: EventSplitter::new(job.snapshot.settings.limits.sse_event),
@@ -126,7 +126,8 @@ impl Stream {
             answered: false,
             unanswered: None,
             resumable: false,
-            wording,
+            // A stream that is no answer tells nothing of a request that is sent again.
+            wording: Wording::new(job.may_be_sent_again() && job.arrival.head.method == Method::Post, names),
         }
     }
 
@@ -134,8 +135,8 @@ impl Stream {
     fn going_on(mut self: Box<Self>, job: &Job<'_>, held: BytesMut) -> Box<Self> {
         self.begin_anew(job);
         self.pending = held;
-        if let (Some(wording), Some(lodging)) = (&mut self.wording, job.lodging) {
-            wording.goes_on(lodging.mark());
+        if let Some(lodging) = job.lodging {
+            self.wording.goes_on(lodging.mark());
         }
         self
     }
@@ -156,12 +157,14 @@ impl Stream {
         self.pending.is_empty()
     }
 
-    /// Whether a stream that is all here may go out as it is: within a session, not if it lacks its answer.
-    fn may_go_at_once(&self, job: &Job<'_>) -> bool {
-        job.lodging.is_none()
-            || job.arrival.head.method != Method::Post
-            || has_answer(job, &self.pending)
-            || has_event_id(&self.pending)
+    /// Whether a stream that is all here may go out as it is, and whether its answer is known to be in it: within a
+    /// session, not if it lacks its answer.
+    fn may_go_at_once(&self, job: &Job<'_>) -> (bool, bool) {
+        if job.lodging.is_none() || job.arrival.head.method != Method::Post {
+            return (true, false);
+        }
+        let answered = has_answer(job, &self.pending);
+        (answered || has_event_id(&self.pending), answered)
     }
 
     /// Ends with an answer that came in one piece, from a hub that was asked after the stream had begun.
@@ -230,13 +233,15 @@ impl Stream {
         mut self,
         job: &Job<'_>,
         arrived: Arrived<'_>,
-        lines: &FieldLines,
+        (lines, answered): (&FieldLines, bool),
         client: &mut Client<'_, '_>,
     ) {
         let whole = self.splitter.whole(&self.pending).unwrap_or_else(|too_large| too_large.whole);
         let torn = whole < self.pending.len();
         let out = self.pending.split_to(whole);
         self.remember(job, &out);
+        // Of a batch, one answer is not all.
+        self.answered |= answered && self.unanswered.is_none();
         task::learn_from_events(job, client.trace.hub, &out);
         cached::hear(job.edge, &out);
         client.caching.events(&out);
@@ -311,18 +316,14 @@ impl Stream {
 
     /// Takes in what the hub has said already. What came whole before it broke off is still good.
     fn collect(&mut self, arrived: &mut Arrived<'_>) -> Heard {
-        while self.pending.len() < COALESCE {
-            match arrived.answer.piece_now() {
-                Ok(Some(Some(data))) => self.pending.extend_from_slice(&data),
-                Ok(Some(None)) => return Heard::All,
-                Ok(None) => return Heard::SoFar,
-                Err(error) => {
-                    self.note(&error, arrived);
-                    return Heard::Broken;
-                }
+        match arrived.answer.gather_now(&mut self.pending, COALESCE) {
+            Ok(true) => Heard::All,
+            Ok(false) => Heard::SoFar,
+            Err(error) => {
+                self.note(&error, arrived);
+                Heard::Broken
             }
         }
-        Heard::SoFar
     }
 
     fn note(&self, error: &Hangup, arrived: &Arrived<'_>) {
@@ -361,14 +362,9 @@ impl Stream {
 
     /// These whole events as the client gets them.
     fn worded(&mut self, job: &Job<'_>, out: BytesMut) -> BytesMut {
-        // Most answers say nothing that would need it, and it takes a hash of the stay.
-        if let (None, Some(lodging)) = (&self.wording, job.lodging)
-            && concerns(&out, job.may_be_sent_again())
-        {
-            self.wording = Some(wording(job, lodging.mark()));
-        }
-        match &mut self.wording {
-            Some(wording) => wording.put(out),
+        match job.lodging {
+            Some(lodging) => self.wording.put(out, || names(job, lodging.mark())),
+            None if self.wording.names.is_some() => self.wording.put(out, || names(job, Mark::none())),
             None => out,
         }
     }
@@ -381,7 +377,7 @@ impl Stream {
         if job.message.is_batch() {
             self.tick_off(job, out);
         }
-        let Some(last) = events(out).last() else { return };
+        let Some(last) = last_event(out) else { return };
         self.last.clear();
         if last.len() <= REMEMBER {
             self.last.extend_from_slice(last);

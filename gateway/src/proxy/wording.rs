@@ -13,29 +13,33 @@ use mcphub_session::{Mark, ProgressFilter, foreign_id};
 use memchr::memmem::Finder;
 use std::sync::LazyLock;
 
-/// Names the events of one client stream.
-#[derive(Debug)]
+/// Words the events of one client stream.
+#[derive(Debug, Default)]
 pub(super) struct Wording {
+    /// Of a request that may be sent again: how far it has told that it is.
+    progress: Option<ProgressFilter>,
+    /// What events and requests are called, once something has come that needs it.
+    pub(super) names: Option<Names>,
+}
+
+/// What the events and requests of hubs are called in one stream.
+#[derive(Debug)]
+pub(super) struct Names {
     stay: Mark,
     about: About,
     ids: Option<EventIds>,
-    progress: Option<ProgressFilter>,
     /// The hub's own id of the last event that had one, in this stay.
     cursor: Option<Box<[u8]>>,
 }
 
-impl Wording {
-    /// For a stream about this from a hub of this stay. `repeats`: its request may be sent again, so progress is watched.
-    pub(super) fn new(stay: Mark, about: About, repeats: bool) -> Self {
-        let progress = repeats.then(ProgressFilter::default);
-        Self { stay, ids: EventIds::new(stay, &about), about, progress, cursor: None }
+impl Names {
+    /// For a stream about this from a hub of this stay.
+    pub(super) fn new(stay: Mark, about: About) -> Self {
+        Self { stay, ids: EventIds::new(stay, &about), about, cursor: None }
     }
 
     /// The stream goes on at a hub of this stay.
     pub(super) fn goes_on(&mut self, stay: Mark) {
-        if let Some(progress) = &mut self.progress {
-            progress.resent();
-        }
         if self.stay != stay {
             self.cursor = None;
         }
@@ -51,66 +55,6 @@ impl Wording {
     /// The hub's own id of the last event, if the next connection leads to a hub of this stay.
     pub(super) fn cursor(&self, stay: Mark) -> Option<&[u8]> {
         self.cursor.as_deref().filter(|_| self.stay == stay)
-    }
-
-    /// These whole events in our words.
-    pub(super) fn put(&mut self, said: BytesMut) -> BytesMut {
-        if !concerns(&said, self.progress.is_some()) {
-            return said;
-        }
-        let mut out = Vec::with_capacity(said.len() + 256);
-        let progress = self.progress.is_some();
-        for event in events(&said) {
-            // One event may name a request, or none though all of them together hold the words.
-            if concerns(event, progress) {
-                self.put_one(event, &mut out);
-            } else {
-                out.extend_from_slice(event);
-            }
-        }
-        BytesMut::from(&out[..])
-    }
-
-    fn put_one(&mut self, block: &[u8], out: &mut Vec<u8>) {
-        let event = Event::parse(block);
-        if let Some(id) = event.id {
-            self.cursor = (!id.is_empty()).then(|| id.into());
-        }
-        let data = match event.data.as_deref() {
-            Some(data) if names_request(data) || (self.progress.is_some() && has(&PROGRESS, data)) => {
-                match self.message(data) {
-                    Said::AsItIs => None,
-                    Said::Otherwise(data) => Some(data),
-                    Said::Nothing => return,
-                }
-            }
-            _ => None,
-        };
-        let id = event.id.map(|id| self.ids.as_ref().and_then(|ids| ids.of(id)));
-        match (id, data) {
-            (None, None) => out.extend_from_slice(block),
-            (None, Some(data)) => replace_data(out, block, &data),
-            (Some(id), data) => {
-                let mut named = Vec::with_capacity(block.len() + 128);
-                copy_with_id(&mut named, block, id.as_deref().map(str::as_bytes));
-                match data {
-                    Some(data) => replace_data(out, &named, &data),
-                    None => out.extend_from_slice(&named),
-                }
-            }
-        }
-    }
-
-    fn message(&mut self, data: &[u8]) -> Said {
-        match relayed(data) {
-            Relayed::Request { id, progress_token } => self.request(data, &id, progress_token.is_some()),
-            Relayed::Cancelled { id } => self.renamed(data, &id),
-            Relayed::Progress { progress, .. } => {
-                let passes = self.progress.as_mut().is_none_or(|filter| filter.passes(progress));
-                if passes { Said::AsItIs } else { Said::Nothing }
-            }
-            Relayed::Answer { .. } | Relayed::Other => self.batch(data),
-        }
     }
 
     fn request(&self, data: &[u8], id: &mcphub_mcp::Named<'_>, has_token: bool) -> Said {
@@ -131,6 +75,117 @@ impl Wording {
                 tracing::warn!(%error, "a hub's request is not passed on");
                 Said::Nothing
             }
+        }
+    }
+}
+
+impl Wording {
+    /// `repeats`: the request may be sent again, so its progress is watched. `names`: if it is known already that they
+    /// are needed.
+    pub(super) fn new(repeats: bool, names: Option<Names>) -> Self {
+        Self { progress: repeats.then(ProgressFilter::default), names }
+    }
+
+    /// The request was sent again, to a hub of this stay.
+    pub(super) fn goes_on(&mut self, stay: Mark) {
+        if let Some(progress) = &mut self.progress {
+            progress.resent();
+        }
+        if let Some(names) = &mut self.names {
+            names.goes_on(stay);
+        }
+    }
+
+    /// These whole events in our words; `name` gives the names, where they are needed for the first time.
+    pub(super) fn put(&mut self, said: BytesMut, name: impl Fn() -> Names) -> BytesMut {
+        if !concerns(&said, self.progress.is_some()) {
+            return said;
+        }
+        // What is said otherwise than the hub has, up to where.
+        let mut out: Option<BytesMut> = None;
+        let mut at = 0;
+        for event in events(&said) {
+            let before = at;
+            at += event.len();
+            // One event may name a request, or none though all of them together hold the words.
+            let otherwise = if has_event_id(event) || names_request(event) {
+                self.names.get_or_insert_with(&name);
+                self.one(event)
+            } else if self.progress.is_some() && has(&PROGRESS, event) {
+                self.one(event)
+            } else {
+                Said::AsItIs
+            };
+            match (otherwise, &mut out) {
+                (Said::AsItIs, None) => {}
+                (Said::AsItIs, Some(out)) => out.extend_from_slice(event),
+                (said_now, out) => {
+                    let out = out.get_or_insert_with(|| {
+                        let mut out = BytesMut::with_capacity(said.len() + 256);
+                        out.extend_from_slice(&said[..before]);
+                        out
+                    });
+                    if let Said::Otherwise(event) = said_now {
+                        out.extend_from_slice(&event);
+                    }
+                }
+            }
+        }
+        out.unwrap_or(said)
+    }
+
+    /// One event.
+    fn one(&mut self, block: &[u8]) -> Said {
+        let event = Event::parse(block);
+        let data = match event.data.as_deref() {
+            Some(data) if names_request(data) || (self.progress.is_some() && has(&PROGRESS, data)) => {
+                match self.message(data) {
+                    Said::AsItIs => None,
+                    Said::Otherwise(data) => Some(data),
+                    Said::Nothing => {
+                        self.note(event.id);
+                        return Said::Nothing;
+                    }
+                }
+            }
+            _ => None,
+        };
+        self.note(event.id);
+        let id = event.id.map(|id| self.names.as_ref().and_then(|names| names.ids.as_ref()?.of(id)));
+        let mut out = Vec::with_capacity(block.len() + 256);
+        match (id, data) {
+            (None, None) => return Said::AsItIs,
+            (None, Some(data)) => replace_data(&mut out, block, &data),
+            (Some(id), None) => copy_with_id(&mut out, block, id.as_deref().map(str::as_bytes)),
+            (Some(id), Some(data)) => {
+                let mut named = Vec::with_capacity(block.len() + 128);
+                copy_with_id(&mut named, block, id.as_deref().map(str::as_bytes));
+                replace_data(&mut out, &named, &data);
+            }
+        }
+        Said::Otherwise(out)
+    }
+
+    /// An event with this id has passed, or would have.
+    fn note(&mut self, id: Option<&[u8]>) {
+        if let (Some(id), Some(names)) = (id, &mut self.names) {
+            names.cursor = (!id.is_empty()).then(|| id.into());
+        }
+    }
+
+    fn message(&mut self, data: &[u8]) -> Said {
+        match (relayed(data), &self.names) {
+            (Relayed::Request { id, progress_token }, Some(names)) => {
+                names.request(data, &id, progress_token.is_some())
+            }
+            (Relayed::Cancelled { id }, Some(names)) => names.renamed(data, &id),
+            (Relayed::Progress { progress, .. }, _) => {
+                let passes = self.progress.as_mut().is_none_or(|filter| filter.passes(progress));
+                if passes { Said::AsItIs } else { Said::Nothing }
+            }
+            // What names a request has made that there are names.
+            (Relayed::Request { .. } | Relayed::Cancelled { .. }, None) => Said::AsItIs,
+            (Relayed::Answer { .. } | Relayed::Other, _) => self.batch(data),
         }
     }
 
@@ -164,7 +219,7 @@ impl Wording {
 
 /// Whether there is anything to be said otherwise in these events; `repeats`: progress is watched. Nearly all are answers
 /// and notifications without ids, and this is all they cost.
-pub(super) fn concerns(said: &[u8], repeats: bool) -> bool {
+fn concerns(said: &[u8], repeats: bool) -> bool {
     has_event_id(said) || names_request(said) || (repeats && has(&PROGRESS, said))
 }
 
@@ -216,19 +271,28 @@ mod tests {
         About::One(RawId::parse(id).expect("an id").to_id())
     }
 
+    fn named(stay: u32, about: About, repeats: bool) -> Wording {
+        Wording::new(repeats, Some(Names::new(mark(stay), about)))
+    }
+
     fn put(wording: &mut Wording, said: &str) -> String {
-        let out = wording.put(BytesMut::from(said.as_bytes()));
+        let nobody = || panic!("there are names");
+        let out = wording.put(BytesMut::from(said.as_bytes()), nobody);
         String::from_utf8(out.to_vec()).expect("text")
+    }
+
+    fn cursor(wording: &Wording, stay: u32) -> Option<&[u8]> {
+        wording.names.as_ref().and_then(|names| names.cursor(mark(stay)))
     }
 
     #[test]
     fn ids_of_events_and_requests_are_ours_and_nothing_else_changes() {
-        let mut wording = Wording::new(mark(3), one("7"), false);
+        let mut wording = named(3, one("7"), false);
         let answer = "event: message\ndata: {\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{}}\n\n: c\n\n";
         assert_eq!(put(&mut wording, answer), answer);
         assert_eq!(put(&mut wording, "id: a_b\ndata: \n\n"), "id: mcphub1.3-86f9f0e9.Nw.YV9i\ndata: \n\n");
-        assert_eq!(wording.cursor(mark(3)), Some(&b"a_b"[..]));
-        assert_eq!(wording.cursor(mark(4)), None);
+        assert_eq!(cursor(&wording, 3), Some(&b"a_b"[..]));
+        assert_eq!(cursor(&wording, 4), None);
         assert_eq!(
             put(&mut wording, "id: 1\ndata: {\"id\":0,\"method\":\"roots/list\"}\nretry: 5\n\n"),
             "id: mcphub1.3-86f9f0e9.Nw.MQ\nretry: 5\ndata: {\"id\":\"mcphub1.3-86f9f0e9.MA\",\"method\":\"roots/list\"}\n\n"
@@ -253,7 +317,7 @@ mod tests {
                 "data: {{\"method\":\"notifications/progress\",\"params\":{{\"progressToken\":1,\"progress\":{progress}}}}}\n\n"
             )
         };
-        let mut wording = Wording::new(mark(0), one("1"), true);
+        let mut wording = named(0, one("1"), true);
         for progress in [1, 2] {
             assert_eq!(put(&mut wording, &said(progress)), said(progress));
         }
@@ -262,8 +326,24 @@ mod tests {
     }
 
     #[test]
+    fn names_are_made_where_they_are_needed_first() {
+        let progress = "data: {\"method\":\"notifications/progress\",\"params\":{\"progressToken\":1,\"progress\":1}}\n\n";
+        let answer = "data: {\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{\"x\":\"\\\"method\\\"\"}}\n\n";
+        let ask = "id: 1\ndata: {\"id\":0,\"method\":\"ping\"}\n\n";
+        let mut wording = Wording::new(true, None);
+        assert_eq!(put(&mut wording, &[progress, answer].concat()), [progress, answer].concat());
+        assert!(wording.names.is_none());
+        let said = [progress, ask, progress].concat();
+        let out = wording.put(BytesMut::from(said.as_bytes()), || Names::new(mark(3), one("7")));
+        let ours =
+            "id: mcphub1.3-86f9f0e9.Nw.MQ\ndata: {\"id\":\"mcphub1.3-86f9f0e9.MA\",\"method\":\"ping\"}\n\n";
+        assert_eq!(out, [progress, ours, progress].concat().as_bytes());
+        assert_eq!(cursor(&wording, 3), Some(&b"1"[..]));
+    }
+
+    #[test]
     fn a_new_stay_gives_other_ids() {
-        let mut wording = Wording::new(mark(3), About::Nothing, false);
+        let mut wording = named(3, About::Nothing, false);
         let before = put(&mut wording, "id: 1\ndata: x\n\n");
         wording.goes_on(mark(4));
         assert_ne!(put(&mut wording, "id: 1\ndata: x\n\n"), before);

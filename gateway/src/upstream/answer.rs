@@ -1,8 +1,8 @@
 //! Reading a hub's answer.
 
 use super::Link;
-use bytes::Bytes;
-use mcphub_http1::{BodyReader, Framing, HeadLimits, Known, Piece, Refusal, ResponseHead};
+use bytes::{Bytes, BytesMut};
+use mcphub_http1::{BodyReader, Framing, Gathered, HeadLimits, Known, Piece, Refusal, ResponseHead};
 use std::io;
 use std::time::Duration;
 
@@ -104,6 +104,27 @@ impl Answer {
                 Some(_) => {}
             }
         }
+    }
+
+    /// Moves what has come of the body to the end of `out`, until that has `most` bytes; `true` at its proper end.
+    ///
+    /// # Errors
+    /// The body is cut or broken. What was moved before is good.
+    pub fn gather_now(&mut self, out: &mut BytesMut, most: usize) -> Result<bool, Hangup> {
+        while out.len() < most {
+            if self.body.gather(&mut self.link.buf, out, most)? == Gathered::All {
+                return Ok(true);
+            }
+            if out.len() >= most {
+                break;
+            }
+            match self.link.wire.read_now(&mut self.link.buf)? {
+                None => break,
+                Some(0) => return self.ended().map(|_| true),
+                Some(_) => {}
+            }
+        }
+        Ok(false)
     }
 
     fn ready(&mut self) -> Result<Option<Option<Bytes>>, Refusal> {

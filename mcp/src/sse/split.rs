@@ -107,6 +107,24 @@ pub fn events(bytes: &[u8]) -> Events<'_> {
     Events { rest: bytes }
 }
 
+/// The last of the whole events in `bytes`, which ends where they end. From behind, since most are asked for the last.
+#[must_use]
+pub fn last_event(bytes: &[u8]) -> Option<&[u8]> {
+    let Some(body) = bytes.strip_suffix(b"\n\n") else { return events(bytes).last() };
+    let mut end = body.len();
+    // The empty line before: where two LF stand together, whatever came before them.
+    while let Some(at) = memchr::memrchr(b'\n', &body[..end]) {
+        if at > 0 && body[at - 1] == b'\n' {
+            let event = &bytes[at + 1..];
+            // Other ends of lines may be ends of events too, and an empty line alone is one.
+            let plain = event[0] != b'\n' && memchr::memchr(b'\r', event).is_none();
+            return if plain { Some(event) } else { events(bytes).last() };
+        }
+        end = at;
+    }
+    events(bytes).last()
+}
+
 /// See [`events`].
 #[derive(Clone, Debug)]
 pub struct Events<'a> {

@@ -166,7 +166,40 @@ fn by_the_standard(stream: &[u8]) -> Vec<String> {
     events.filter(|event| event.contains("data=")).collect()
 }
 
+#[test]
+fn everyday_answers_are_not_read_twice() {
+    let id = RawId::parse("7").unwrap();
+    for (data, answers) in [
+        (r#"{"jsonrpc":"2.0","id":7,"result":{"content":[{"type":"text","text":"a\n"}]}}"#, true),
+        (r#"{"id":7,"error":{"code":1}}"#, true),
+        (r#"{"id":8,"result":1}"#, false),
+        (r#"{"id":7,"result":1,"error":1}"#, false),
+        (r#"{"id":7}"#, false),
+    ] {
+        assert!(everyday(data).is_some(), "{data}");
+        assert_eq!(answer_of(data.as_bytes(), &id), answers, "{data}");
+    }
+    assert_eq!(everyday(r#"{"id":7,"method":"x","result":1}"#), None);
+    assert_eq!(everyday(r#"{"id":7,"id":7,"result":1}"#), None);
+}
+
 proptest! {
+    #[test]
+    fn everyday_answers_say_what_the_thorough_reader_reads(
+        id in r#"[0-9]{1,2}|"[a-z]"|null|1\.5|\{\}"#, members in prop::collection::vec(r#""(result|error|method|jsonrpc|x|id)":(1|"a"|\{"b":\[\]\}|null|tru)"#, 0..3),
+    ) {
+        let more: String = members.iter().map(|member| format!(",{member}")).collect();
+        let text = format!(r#"{{"id":{id}{more}}}"#);
+        if let Some(reply) = everyday(&text) {
+            prop_assert_eq!(Some(reply), serde_json::from_str(&text).ok(), "{}", text);
+        }
+    }
+
+    #[test]
+    fn the_last_event_is_the_last_of_all(bytes in "[a\n\r:]{0,14}(\n\n)?") {
+        prop_assert_eq!(last_event(bytes.as_bytes()), events(bytes.as_bytes()).last(), "{:?}", bytes);
+    }
+
     #[test]
     fn chunking_changes_nothing(stream in any_stream(), cuts in prop::collection::vec(0..300_usize, 0..20)) {
         let mut cuts = cuts;
