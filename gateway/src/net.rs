@@ -113,6 +113,16 @@ impl Wire {
         }
     }
 
+    /// Whether the other side has neither sent anything nor closed, as far as the runtime knows. What it has sent may be
+    /// lost: nobody waits for it.
+    pub fn is_quiet(&mut self) -> bool {
+        let read = match self {
+            Self::Tcp(tcp) => tcp.try_read(&mut [0]),
+            Self::Tls(_) => return matches!(self.read_now(&mut BytesMut::new()), Ok(None)),
+        };
+        matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
     /// Writes all parts, in one call where the socket takes them, within `deadline`. One part is cheaper than several,
     /// where a copy makes one of them: see [`JOINED_MAX`].
     ///

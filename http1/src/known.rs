@@ -74,12 +74,12 @@ known! {
 }
 
 impl Known {
-    /// The known field of this name, in any case.
+    /// The known field of this name, which is a token (RFC 9110 section 5.6.2), in any case.
     #[must_use]
     pub fn of(name: &[u8]) -> Option<Self> {
         // The last letter first: names of one length seldom share it.
-        let last = name.last()?.to_ascii_lowercase();
-        Self::matching(name, |name, known| known.last() == Some(&last) && name.eq_ignore_ascii_case(known))
+        let last = name.last()? | CASE;
+        Self::matching(name, |name, known| known.last() == Some(&last) && same_token(name, known))
     }
 
     /// The known field that this name becomes where `_` is read as `-` (CGI and its heirs).
@@ -96,6 +96,22 @@ impl Known {
         let candidates = BY_LENGTH.order.get(usize::from(from)..usize::from(to))?;
         candidates.iter().copied().find(|known| same(name, known.name().as_bytes()))
     }
+}
+
+/// The bit that makes a capital letter a small one. Of the bytes that tokens have, it makes no other into one that a known
+/// name has.
+const CASE: u8 = 0x20;
+
+/// Whether a token is this known name, which is as long. Eight bytes at a time, since heads are full of names.
+fn same_token(name: &[u8], known: &[u8]) -> bool {
+    const CASES: u64 = u64::from_ne_bytes([CASE; 8]);
+    let (names, rest) = name.as_chunks::<8>();
+    let (knowns, known_rest) = known.as_chunks::<8>();
+    let differ = |(name, known): (&[u8; 8], &[u8; 8])| {
+        (u64::from_ne_bytes(*name) | CASES) ^ u64::from_ne_bytes(*known)
+    };
+    let rests = rest.iter().zip(known_rest).fold(0, |found, (name, known)| found | ((name | CASE) ^ known));
+    names.iter().zip(knowns).map(differ).fold(u64::from(rests), |found, differ| found | differ) == 0
 }
 
 /// Longest known name, with room.
@@ -144,6 +160,22 @@ mod tests {
         for (index, (known, name)) in Known::ALL.iter().enumerate() {
             assert_eq!(*known as usize, index);
             assert_eq!(Known::of(name.to_ascii_uppercase().as_bytes()), Some(*known));
+            assert_eq!(Known::of(name.as_bytes()), Some(*known));
+        }
+    }
+
+    #[test]
+    fn no_other_token_is_taken_for_a_known_name() {
+        let token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+        for (known, name) in Known::ALL {
+            for at in 0..name.len() {
+                for byte in (0..=u8::MAX).filter(token) {
+                    let mut other = name.as_bytes().to_vec();
+                    other[at] = byte;
+                    let same = other.eq_ignore_ascii_case(name.as_bytes());
+                    assert_eq!(Known::of(&other) == Some(known), same, "{other:?}");
+                }
+            }
         }
     }
 }

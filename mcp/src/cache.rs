@@ -5,7 +5,9 @@
 //! What it says nothing of, or says it wrongly, is not kept: some SDKs take a missing scope for `public`, which is the
 //! one guess that could show one caller what is another's.
 
+use crate::envelope::DEPTH_MAX;
 use crate::json::Text;
+use crate::plain::{self, Reader};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -66,17 +68,35 @@ impl Cacheable {
 }
 
 /// The members of one JSON object, sorted by name, none of them twice; their values as they stand.
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+#[derive(PartialEq)]
+struct Members<'a>(Vec<(Cow<'a, str>, &'a str)>);
 
 impl<'a> Members<'a> {
     /// Of this text; `None` where it is no object, or has a member twice.
     fn read(text: &'a str) -> Option<Self> {
-        serde_json::from_str(text).ok()
+        plain::read(text, DEPTH_MAX, Self::next).or_else(|| serde_json::from_str(text).ok())
+    }
+
+    /// Of the object that is read next.
+    fn next(reader: &mut Reader<'a>) -> Option<Self> {
+        let mut all = Vec::with_capacity(8);
+        reader.object(|reader, name| {
+            all.push((Cow::Borrowed(name), reader.raw()?));
+            Some(())
+        })?;
+        Self::of(all)
+    }
+
+    /// Of these; `None` where one is there twice.
+    fn of(mut all: Vec<(Cow<'a, str>, &'a str)>) -> Option<Self> {
+        all.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        let twice = all.windows(2).any(|pair| pair[0].0 == pair[1].0);
+        (!twice).then_some(Self(all))
     }
 
     fn get(&self, name: &str) -> Option<&'a str> {
         let at = self.0.binary_search_by(|(known, _)| (**known).cmp(name)).ok()?;
-        self.0.get(at).map(|(_, value)| value.get())
+        self.0.get(at).map(|(_, value)| *value)
     }
 
     fn has(&self, name: &str) -> bool {
@@ -101,13 +121,9 @@ impl<'de> Deserialize<'de> for Members<'de> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut all = Vec::with_capacity(8);
                 while let Some(Text(name)) = map.next_key()? {
-                    all.push((name, map.next_value()?));
+                    all.push((name, map.next_value::<&RawValue>()?.get()));
                 }
-                all.sort_unstable_by(|(one, _): &(Cow<'_, str>, &RawValue), (other, _)| one.cmp(other));
-                if all.windows(2).any(|pair| pair[0].0 == pair[1].0) {
-                    return Err(A::Error::custom(crate::json::DUPLICATE_KEY));
-                }
-                Ok(Members(all))
+                Members::of(all).ok_or_else(|| A::Error::custom(crate::json::DUPLICATE_KEY))
             }
         }
         source.deserialize_map(Reader)

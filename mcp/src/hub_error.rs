@@ -1,6 +1,11 @@
 //! Does an answer speak of the hub rather than of the request?
 
-use memchr::memmem;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
+use crate::envelope::DEPTH_MAX;
+use crate::plain;
 
 /// Longer bodies are not looked at: an error is a code and a sentence.
 const LENGTH_MAX: usize = 16 * 1024;
@@ -9,6 +14,9 @@ const LENGTH_MAX: usize = 16 * 1024;
 /// (JSON-RPC 2.0, section 5.1), and the two by which the official SDKs tell that their own connection to a server behind
 /// them was closed or timed out.
 const CODES: [i64; 3] = [-32603, -32000, -32001];
+
+/// To make ready for a search costs more than to search a usual answer.
+static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"error\""));
 
 /// Whether this JSON-RPC message is an error that counts against the hub that sent it. Batches and what is no JSON do
 /// not.
@@ -23,7 +31,7 @@ pub fn is_hub_error(message: &[u8]) -> bool {
         code: i64,
     }
     // Almost every answer is a result: the search is all that it costs.
-    if message.len() > LENGTH_MAX || memmem::find(message, b"\"error\"").is_none() {
+    if message.len() > LENGTH_MAX || ERROR.find(message).is_none() {
         return false;
     }
     serde_json::from_slice::<Answer>(message).is_ok_and(|answer| CODES.contains(&answer.error.code))
@@ -49,12 +57,35 @@ fn outcome(message: &[u8]) -> Option<bool> {
         #[serde(borrow)]
         error: Option<&'a serde_json::value::RawValue>,
     }
-    let Answer { result, error } = serde_json::from_slice(message).ok()?;
+    let (result, error) = match everyday(message) {
+        Some(found) => found,
+        None => {
+            let Answer { result, error } = serde_json::from_slice(message).ok()?;
+            (result.is_some(), error.is_some())
+        }
+    };
     match (result, error) {
-        (Some(_), None) => Some(true),
-        (None, Some(_)) => Some(false),
+        (true, false) => Some(true),
+        (false, true) => Some(false),
         _ => None,
     }
+}
+
+/// Whether there is a result, and an error, in an everyday answer.
+fn everyday(message: &[u8]) -> Option<(bool, bool)> {
+    plain::read(std::str::from_utf8(message).ok()?, DEPTH_MAX, |reader| {
+        let (mut result, mut error) = (false, false);
+        reader.members(&["jsonrpc", "id", "result", "error"], |reader, key| {
+            // What is there as `null` is not there for the thorough reader: its affair.
+            if reader.peek()? == b'n' {
+                return None;
+            }
+            result |= key == "result";
+            error |= key == "error";
+            reader.value()
+        })?;
+        Some((result, error))
+    })
 }
 
 /// Whether the body of an answer of HTTP 400 says that the hub does not know the session, as servers do that do not

@@ -22,7 +22,7 @@ impl<'a> RawId<'a> {
     pub fn parse(text: &'a str) -> Option<Self> {
         let text = text.trim_matches([' ', '\t', '\n', '\r']);
         let id = Self { text };
-        let sound = if text.starts_with('"') { decode(text).is_some() } else { id.number().is_some() };
+        let sound = if text.starts_with('"') { decode(text).is_some() } else { id.is_integer() };
         sound.then_some(id)
     }
 
@@ -48,14 +48,25 @@ impl<'a> RawId<'a> {
         Self::parse(raw.get())
     }
 
-    /// Its value, where it is a number.
-    fn number(&self) -> Option<i128> {
+    /// The digits of a whole number as JSON has it, of at most so many.
+    fn digits(&self, most: usize) -> Option<&'a str> {
         let digits = self.text.strip_prefix('-').unwrap_or(self.text);
-        // `i128::from_str` takes `+1` and `01`, which are not JSON; twenty digits are the most that 64 bits need.
-        let json = (1..=20).contains(&digits.len())
+        let json = (1..=most).contains(&digits.len())
             && digits.bytes().all(|byte| byte.is_ascii_digit())
             && (digits.len() == 1 || !digits.starts_with('0'));
-        let value: i128 = if json { self.text.parse().ok()? } else { return None };
+        json.then_some(digits)
+    }
+
+    /// Whether it is a whole number of 64 bits. With 18 digits or fewer, any is.
+    fn is_integer(&self) -> bool {
+        self.digits(18).is_some() || self.number().is_some()
+    }
+
+    /// Its value, where it is a number.
+    fn number(&self) -> Option<i128> {
+        // `i128::from_str` takes `+1` and `01`, which are not JSON; twenty digits are the most that 64 bits need.
+        self.digits(20)?;
+        let value: i128 = self.text.parse().ok()?;
         (i128::from(i64::MIN)..=i128::from(u64::MAX)).contains(&value).then_some(value)
     }
 }

@@ -79,12 +79,17 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
-    /// Any value, as it stands there.
-    pub(crate) fn raw(&mut self) -> Option<&'a str> {
+    /// What `read` reads, and its text as it stands there.
+    pub(crate) fn noting<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<(T, &'a str)> {
         self.peek()?;
         let from = self.at;
-        self.value()?;
-        self.text.get(from..self.at)
+        let found = read(self)?;
+        Some((found, self.text.get(from..self.at)?))
+    }
+
+    /// Any value, as it stands there.
+    pub(crate) fn raw(&mut self) -> Option<&'a str> {
+        self.noting(Self::value).map(|((), text)| text)
     }
 
     /// Any value, checked and passed over. Recursion is bounded by the limit of depth.

@@ -17,7 +17,6 @@ use bytes::{Buf as _, BytesMut};
 use mcp::{Asked, Failure, Scope};
 use mcphub_conf::settings::ProxyProtocol;
 use mcphub_mcp as mcp;
-use mcphub_session::LastOpened;
 use pingora::listeners::tls::Acceptor;
 use pingora::protocols::l4::stream::Stream as L4Stream;
 use pingora::protocols::{ALPN, Ssl as _};
@@ -148,12 +147,12 @@ async fn proxy_header(
     }
 }
 
-async fn http1(hall: &Hall, mut connection: Connection, peer: Peer, tls: bool, mut phase: PhaseWatch) {
+async fn http1(hall: &Hall, mut connection: Connection, peer: Peer, tls: bool, phase: PhaseWatch) {
     let edge = &hall.edge;
-    // When the latest request came, and the session that it was for.
-    let (mut latest, mut session) = (None, LastOpened::default());
+    // When the latest request came, and what is kept for the next.
+    let (mut latest, mut kept) = (None, proxy::Kept::new(phase));
     loop {
-        if !asked(&mut connection, latest, &mut phase).await {
+        if !asked(&mut connection, latest, &mut kept.phase).await {
             break;
         }
         let snapshot = edge.snapshots.load_full();
@@ -166,7 +165,7 @@ async fn http1(hall: &Hall, mut connection: Connection, peer: Peer, tls: bool, m
                 let down = Downstream::H1(connection.exchange(&head, last));
                 match hall.role {
                     Role::Clients(listener) => {
-                        proxy::serve(edge, &snapshot, listener, arrival, down, &mut session).await;
+                        proxy::serve(edge, &snapshot, listener, arrival, down, &mut kept).await;
                     }
                     Role::Operators => admin::serve(edge, &snapshot, &arrival, down).await,
                 }

@@ -10,7 +10,6 @@ use crate::http::{Downstream, h2};
 use crate::proxy::{self, Arrival};
 use async_trait::async_trait;
 use mcphub_mcp::{Asked, Scope};
-use mcphub_session::LastOpened;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp as _};
 use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
@@ -63,8 +62,8 @@ impl HttpServerApp for App {
             Ok(head) => {
                 let arrival = Arrival { head: &head, peer: self.peer, tls: self.tls, at };
                 let down = Downstream::H2(Box::new(exchange));
-                let mut session = LastOpened::default();
-                proxy::serve(&self.edge, &snapshot, self.listener, arrival, down, &mut session).await;
+                let mut kept = proxy::Kept::new(self.edge.lifecycle.watch());
+                proxy::serve(&self.edge, &snapshot, self.listener, arrival, down, &mut kept).await;
             }
             Err(refusal) => {
                 let failure = proxy::refusal_of(refusal);

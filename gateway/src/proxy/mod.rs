@@ -44,6 +44,7 @@ pub use outcome::Trace;
 pub use reply::{lines as lines_of, refusal_of};
 pub(crate) use route::InFlight;
 
+use crate::control::lifecycle::PhaseWatch;
 use crate::edge::Edge;
 use crate::http::{BodyFlaw, Downstream};
 use crate::listen::client_addr::Peer;
@@ -68,6 +69,23 @@ pub struct Arrival<'a> {
     pub at: Instant,
 }
 
+/// What a connection keeps from request to request.
+#[derive(Debug)]
+pub struct Kept {
+    /// The session that it has brought last.
+    session: LastOpened,
+    /// Whether we are stopping.
+    pub phase: PhaseWatch,
+}
+
+impl Kept {
+    /// Of a connection that has brought nothing yet.
+    #[must_use]
+    pub fn new(phase: PhaseWatch) -> Self {
+        Self { session: LastOpened::default(), phase }
+    }
+}
+
 /// Where a request has arrived.
 #[derive(Debug)]
 struct Site<'a> {
@@ -76,14 +94,14 @@ struct Site<'a> {
     listener: &'a Listener,
 }
 
-/// Serves one request to its end. `last`: the session that came over the same connection before.
+/// Serves one request to its end.
 pub async fn serve(
     edge: &Arc<Edge>,
     snapshot: &Arc<Snapshot>,
     listener: usize,
     arrival: Arrival<'_>,
     mut down: Downstream<'_>,
-    last: &mut LastOpened,
+    kept: &mut Kept,
 ) {
     let in_flight = &edge.metrics.in_flight;
     in_flight.inc();
@@ -91,7 +109,7 @@ pub async fn serve(
     match snapshot.listeners.get(listener) {
         Some(listener) => {
             let site = Site { edge, snapshot, listener };
-            admit(&site, &arrival, &mut down, &mut trace, last).await;
+            admit(&site, &arrival, &mut down, &mut trace, kept).await;
         }
         // A listener that the configuration no longer has: it is being closed.
         None => refuse(&mut down, &mut trace, &Failure::UnknownPath, Scope::Legacy, Asked::Unknown).await,
@@ -106,7 +124,7 @@ async fn admit(
     arrival: &Arrival<'_>,
     down: &mut Downstream<'_>,
     trace: &mut Trace,
-    last: &mut LastOpened,
+    Kept { session: last, phase }: &mut Kept,
 ) {
     let &Site { edge, snapshot, listener } = site;
     let admitted = match admission::admit(&listener.settings, arrival.head) {
@@ -165,8 +183,7 @@ async fn admit(
         body: &body,
         lodging: None,
     };
-    let mut phase = edge.lifecycle.watch();
-    let mut client = exchange::Client { down, trace, phase: &mut phase, stream: None, caching: Caching::No };
+    let mut client = exchange::Client { down, trace, phase, stream: None, caching: Caching::No };
     if cached::answer(&job, &mut client).await {
         return;
     }

@@ -15,6 +15,7 @@ use mcphub_session::migration::Loss;
 use mcphub_session::record::Life;
 use mcphub_session::{Claims, InitParams, Revision, SessionStore as _, UpstreamId};
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::time::timeout;
 
 /// Bytes of an answer that are held back until it is whole, so that a hub that dies half way can still be reported in
@@ -30,10 +31,12 @@ pub(super) struct Arrived<'a> {
 }
 
 impl Arrived<'_> {
-    /// Puts the connection back if the whole answer was read.
-    pub(super) fn release(self, job: &Job<'_>) {
+    /// Puts the connection back if the whole answer was read. `since`: when it began, where it came in one piece; to take
+    /// the connection for idle a little too long is on the safe side, and spares a look at the clock.
+    pub(super) fn release(self, job: &Job<'_>, since: Option<Instant>) {
         if let Some(link) = self.answer.into_link() {
-            self.upstream.release(link, clock::instant(), &job.snapshot.settings.upstream);
+            let since = since.unwrap_or_else(clock::instant);
+            self.upstream.release(link, since, &job.snapshot.settings.upstream);
         }
     }
 }
@@ -178,7 +181,7 @@ async fn whole<'u>(
     count(job, arrived.upstream, client.trace, outcome);
     if outcome == HubOutcome::RpcError && client.caching.has_stale() {
         cached::stale_instead(Some(status), client).await;
-        arrived.release(job);
+        arrived.release(job, client.trace.answered_at);
         return Relayed::Done;
     }
     task::learn(job, client.trace.hub, held);
@@ -189,12 +192,12 @@ async fn whole<'u>(
         && mcphub_mcp::says_session_unknown(held)
     {
         let loss = forgotten(lodging, &arrived);
-        arrived.release(job);
+        arrived.release(job, client.trace.answered_at);
         return Relayed::Lost(loss);
     }
     if let Some(stream) = client.stream.take() {
         stream.finish(held, client).await;
-        arrived.release(job);
+        arrived.release(job, client.trace.answered_at);
         return Relayed::Done;
     }
     let mut lines = lines(job, client.trace, &arrived.answer, opens.then_some(held)).await;
@@ -202,7 +205,7 @@ async fn whole<'u>(
     client.trace.answered(status);
     client.trace.bytes = held.len() as u64;
     let _ = client.down.answer(status, &lines, held).await;
-    arrived.release(job);
+    arrived.release(job, client.trace.answered_at);
     Relayed::Done
 }
 
@@ -342,7 +345,7 @@ async fn pass_on(
             Ok(Ok(None)) => {
                 count(job, arrived.upstream, client.trace, outcome_of(status, &[]));
                 let _ = client.down.end().await;
-                return arrived.release(job);
+                return arrived.release(job, None);
             }
             Ok(Err(_)) | Err(_) => {
                 // Half a JSON body cannot be mended with words; the client must see that it is cut.

@@ -206,7 +206,7 @@ impl Stream {
                     note(job, arrived.upstream, client.trace, Outcome::RpcTransportError);
                 }
                 let _ = self.close(job, &Failure::HubBroke, false, client.down).await;
-                arrived.release(job);
+                arrived.release(job, None);
             }
             End::Broken => {
                 tally(arrived.upstream, client.trace, HubOutcome::Broken);
@@ -255,7 +255,7 @@ impl Stream {
             return client.trace.refused(&Failure::HubBroke);
         }
         count(job, arrived.upstream, client.trace, self.outcome());
-        arrived.release(job);
+        arrived.release(job, client.trace.answered_at);
     }
 
     /// What a stream that its hub ended properly comes to, by its last event.

@@ -184,7 +184,7 @@ impl Link {
 
     /// Whether nothing has come and the other side has not closed.
     fn is_quiet(&mut self) -> bool {
-        self.buf.is_empty() && matches!(self.wire.read_now(&mut self.buf), Ok(None))
+        self.buf.is_empty() && self.wire.is_quiet()
     }
 }
 

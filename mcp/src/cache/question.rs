@@ -87,7 +87,7 @@ impl<'a> Question<'a> {
         for (name, value) in &self.params.0 {
             if name != "_meta" {
                 part(name.as_bytes());
-                part(&compact(value.get()));
+                part(&compact(value));
             }
         }
         // No member has this name: an empty part stands between the two lists.
@@ -95,7 +95,7 @@ impl<'a> Question<'a> {
         for (name, value) in &self.meta.0 {
             if !OF_ONE_REQUEST.contains(&&**name) {
                 part(name.as_bytes());
-                part(&compact(value.get()));
+                part(&compact(value));
             }
         }
     }

@@ -1,9 +1,13 @@
 //! *How long, and for whom?* A result with its hints, kept so that it can be given out under another id.
 
 use super::Members;
+use crate::envelope::DEPTH_MAX;
 use crate::id::RawId;
 use crate::json::decode;
+use crate::plain;
+use memchr::memmem::Finder;
 use std::ops::Range;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 /// Digits of a `ttlMs` that is taken at its word: 10¹² ms are 31 years. A longer one means the same to a cache.
@@ -34,15 +38,14 @@ impl Kept {
     /// it is good. `None` for errors, for what asks for input, and where a hint is missing or malformed.
     #[must_use]
     pub fn read(message: &[u8], id: &RawId<'_>) -> Option<Self> {
-        let answer = Members::read(std::str::from_utf8(message).ok()?)?;
-        if !answer.names().all(|name| ["jsonrpc", "id", "result"].contains(&name)) {
+        // Most results say nothing of this, and then one search is all that it costs.
+        TTL.find(message)?;
+        let text = std::str::from_utf8(message).ok()?;
+        let Message { version, id: found, result } = everyday(text).or_else(|| thorough(text))?;
+        if decode(version)? != "2.0" || RawId::parse(found)? != *id {
             return None;
         }
-        if decode(answer.get("jsonrpc")?)? != "2.0" || RawId::parse(answer.get("id")?)? != *id {
-            return None;
-        }
-        let text = answer.get("result")?;
-        let result = Members::read(text)?;
+        let (result, text) = result;
         // Servers must say `complete`; what says nothing is to be taken for it.
         let complete = match result.get("resultType") {
             Some(kind) => decode(kind)? == "complete",
@@ -78,6 +81,45 @@ impl Kept {
             [br#"{"jsonrpc":"2.0","id":"#, id, br#","result":"#, before, left.as_bytes(), after, b"}"];
         parts.concat()
     }
+}
+
+static TTL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"ttlMs\""));
+
+/// A message that is nothing but an answer: its members, and those of its result beside its text.
+#[derive(Debug, PartialEq)]
+struct Message<'a> {
+    version: &'a str,
+    id: &'a str,
+    result: (Members<'a>, &'a str),
+}
+
+/// An everyday message, read in one go: lists are long.
+fn everyday(text: &str) -> Option<Message<'_>> {
+    plain::read(text, DEPTH_MAX, |reader| {
+        let (mut version, mut id, mut result) = (None, None, None);
+        reader.members(&["jsonrpc", "id", "result"], |reader, name| {
+            match name {
+                "jsonrpc" => version = Some(reader.raw()?),
+                "id" => id = Some(reader.raw()?),
+                _ => result = Some(reader.noting(Members::next)?),
+            }
+            Some(())
+        })?;
+        Some(Message { version: version?, id: id?, result: result? })
+    })
+}
+
+fn thorough(text: &str) -> Option<Message<'_>> {
+    let answer = Members::read(text)?;
+    if !answer.names().all(|name| ["jsonrpc", "id", "result"].contains(&name)) {
+        return None;
+    }
+    let result = answer.get("result")?;
+    Some(Message {
+        version: answer.get("jsonrpc")?,
+        id: answer.get("id")?,
+        result: (Members::read(result)?, result),
+    })
 }
 
 /// A number of milliseconds. The specification has integers from zero; what is none is as good as zero.
@@ -201,6 +243,17 @@ mod tests {
             prop_assert_eq!(&value["result"]["text"], &Value::from(text));
             let second = Kept::read(&again, &id("\"x\"")).expect("kept again");
             prop_assert_eq!(second.ttl, Duration::from_millis(left));
+        }
+
+        #[test]
+        fn everyday_messages_are_read_alike(
+            members in prop::collection::vec(r#""(ttlMs|tools|a)":(1|"a"|\[\{"b":1\}\]|null|tru)"#, 0..4), id in r#"1|"a"|null"#,
+            more in r#"|,"x":1|,"id":1"#,
+        ) {
+            let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{{}}}{more}}}"#, members.join(","));
+            if let Some(message) = everyday(&text) {
+                prop_assert_eq!(Some(message), thorough(&text), "{}", text);
+            }
         }
 
         #[test]

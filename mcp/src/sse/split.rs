@@ -110,7 +110,8 @@ pub fn events(bytes: &[u8]) -> Events<'_> {
 /// The last of the whole events in `bytes`, which ends where they end. From behind, since most are asked for the last.
 #[must_use]
 pub fn last_event(bytes: &[u8]) -> Option<&[u8]> {
-    let Some(body) = bytes.strip_suffix(b"\n\n") else { return events(bytes).last() };
+    let body = bytes.strip_suffix(b"\n\n").filter(|body| !matches!(body.last(), Some(b'\n' | b'\r')));
+    let Some(body) = body else { return events(bytes).last() };
     let mut end = body.len();
     // The empty line before: where two LF stand together, whatever came before them.
     while let Some(at) = memchr::memrchr(b'\n', &body[..end]) {
