@@ -46,7 +46,7 @@ pub use hub_error::{is_error, is_hub_error, is_result, says_session_unknown};
 pub use id::{Id, RawId};
 pub use listen::Listen;
 pub use methods::{Class, MethodName, Repeat};
-pub use relayed::{Named, Relayed, relayed};
+pub use relayed::{Named, Relayed, progress_in, relayed};
 pub use reply::{Answer, Asked, Failure, Scope, answer};
 pub use sse::{Event, EventSplitter, EventTooLarge};
 pub use task::{Task, task_of};

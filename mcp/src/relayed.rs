@@ -5,7 +5,9 @@
 //! can be replaced; the rest of the message goes on byte for byte.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
+use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -122,6 +124,28 @@ fn everyday(text: &str) -> Option<Relayed<'_>> {
     let token = named(text, token)?;
     (method == PROGRESS).then_some(Relayed::Progress { token, progress })
 }
+
+/// How far the progress that this event tells has come, found by search alone. `None` where that is not plain: there is
+/// none, or it must be read to be known.
+///
+/// A key of JSON cannot stand in a string, whose quotes would be escaped; so where the method and the key `progress` are
+/// there once each, the number after the key is the one, unless a hub has left it out and named something else so.
+#[must_use]
+pub fn progress_in(event: &[u8]) -> Option<f64> {
+    TELLS_PROGRESS.find(event)?;
+    let after = &event[KEY.find(event)? + KEY.needle().len()..];
+    if KEY.find(after).is_some() {
+        return None;
+    }
+    let value = after.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+    let length = value.iter().take_while(|byte| byte.is_ascii_digit() || b"+-.eE".contains(byte)).count();
+    let progress: f64 = std::str::from_utf8(&value[..length]).ok()?.parse().ok()?;
+    progress.is_finite().then_some(progress)
+}
+
+static TELLS_PROGRESS: LazyLock<Finder<'static>> =
+    LazyLock::new(|| Finder::new("\"method\":\"notifications/progress\""));
+static KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"progress\""));
 
 /// The token and the number.
 fn told<'a>(reader: &mut Reader<'a>) -> Option<(&'a str, &'a str)> {
@@ -263,7 +287,44 @@ mod tests {
         }
     }
 
+    #[test]
+    fn progress_is_found_where_it_is_plain() {
+        let found = |params: &str| {
+            let event = format!(
+                "event: message\ndata: {{\"method\":\"notifications/progress\",\"params\":{{{params}}}}}\n\n"
+            );
+            progress_in(event.as_bytes())
+        };
+        assert_eq!(found(r#""progressToken":1,"progress":2.5,"message":"\"progress\":9""#), Some(2.5));
+        assert_eq!(found(r#""progress" : -1e2 ,"progressToken":1"#), Some(-100.0));
+        for unclear in [
+            r#""progress":1,"progress":2"#,
+            r#""progress":1,"message":"progress""#,
+            r#""progressToken":1"#,
+            r#""progress":"1""#,
+            r#""progress":null"#,
+            r#""progress":1e999"#,
+            r#""progress":"#,
+        ] {
+            assert_eq!(found(unclear), None, "{unclear}");
+        }
+        assert_eq!(progress_in(br#"{"method":"notifications/message","params":{"progress":1}}"#), None);
+    }
+
     proptest! {
+        #[test]
+        fn what_is_found_is_what_is_read(
+            progress in r#"-?(0|[1-9][0-9]{0,2})(\.[0-9]{1,2})?(e[+-]?[0-9])?|null|"[a-z]{0,3}""#,
+            text in any::<String>(),
+            more in r#"|,"total":[0-9]|,"_meta":\{"a":[0-9]\}"#,
+        ) {
+            let text = serde_json::to_string(&text).expect("a string");
+            let said = format!(r#"{{"method":"notifications/progress","params":{{"progressToken":1,"message":{text},"progress":{progress}{more}}}}}"#);
+            if let Some(found) = progress_in(said.as_bytes()) {
+                prop_assert!(matches!(relayed(said.as_bytes()), Relayed::Progress { progress, .. } if progress == found), "{}", said);
+            }
+        }
+
         #[test]
         fn both_readers_say_the_same(
             progress in r#"-?[0-9]{1,3}(\.[0-9]{1,2})?(e[+-]?[0-9])?|null|"[a-z\\"]{0,3}"|\{\}"#,
@@ -282,6 +343,7 @@ mod tests {
         fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..80), text in "[\\[\\]{}\",:a-z0-9 ]{0,60}") {
             let _ = relayed(&bytes);
             let _ = relayed(text.as_bytes());
+            let _ = (progress_in(&bytes), progress_in(text.as_bytes()));
         }
     }
 }

@@ -7,7 +7,7 @@
 
 use bytes::BytesMut;
 use mcphub_mcp::sse::{copy_with_id, events, replace_data};
-use mcphub_mcp::{Event, Relayed, relayed};
+use mcphub_mcp::{Event, Relayed, progress_in, relayed};
 use mcphub_session::event_id::{About, EventIds};
 use mcphub_session::{Mark, ProgressFilter, foreign_id};
 use memchr::memmem::Finder;
@@ -98,40 +98,50 @@ impl Wording {
 
     /// These whole events in our words; `name` gives the names, where they are needed for the first time.
     pub(super) fn put(&mut self, said: BytesMut, name: impl Fn() -> Names) -> BytesMut {
-        if !concerns(&said, self.progress.is_some()) {
+        // Nearly all are answers and notifications without ids, and this is all they cost.
+        let concerns = Concerns::of(&said, self.progress.is_some());
+        if concerns == Concerns::default() {
             return said;
         }
-        // What is said otherwise than the hub has, up to where.
+        // What is said otherwise than the hub has, and how far the hub's words have gone.
         let mut out: Option<BytesMut> = None;
         let mut at = 0;
         for event in events(&said) {
             let before = at;
             at += event.len();
-            // One event may name a request, or none though all of them together hold the words.
-            let otherwise = if has_event_id(event) || names_request(event) {
-                self.names.get_or_insert_with(&name);
-                self.one(event)
-            } else if self.progress.is_some() && has(&PROGRESS, event) {
-                self.one(event)
-            } else {
-                Said::AsItIs
-            };
-            match (otherwise, &mut out) {
+            match (self.told(event, concerns, &name), &mut out) {
                 (Said::AsItIs, None) => {}
                 (Said::AsItIs, Some(out)) => out.extend_from_slice(event),
-                (said_now, out) => {
+                (told, out) => {
                     let out = out.get_or_insert_with(|| {
                         let mut out = BytesMut::with_capacity(said.len() + 256);
                         out.extend_from_slice(&said[..before]);
                         out
                     });
-                    if let Said::Otherwise(event) = said_now {
+                    if let Said::Otherwise(event) = told {
                         out.extend_from_slice(&event);
                     }
                 }
             }
         }
         out.unwrap_or(said)
+    }
+
+    /// One of several events that together have these concerns: it may have some of them, or none.
+    fn told(&mut self, event: &[u8], all: Concerns, name: impl Fn() -> Names) -> Said {
+        let Concerns { ids, requests, progress } = Concerns::among(all, event);
+        if ids || requests {
+            self.names.get_or_insert_with(name);
+            return self.one(event);
+        }
+        match &mut self.progress {
+            Some(filter) if progress => match progress_in(event) {
+                Some(progress) if filter.passes(progress) => Said::AsItIs,
+                Some(_) => Said::Nothing,
+                None => self.one(event),
+            },
+            _ => Said::AsItIs,
+        }
     }
 
     /// One event.
@@ -152,9 +162,12 @@ impl Wording {
         };
         self.note(event.id);
         let id = event.id.map(|id| self.names.as_ref().and_then(|names| names.ids.as_ref()?.of(id)));
+        if id.is_none() && data.is_none() {
+            return Said::AsItIs;
+        }
         let mut out = Vec::with_capacity(block.len() + 256);
         match (id, data) {
-            (None, None) => return Said::AsItIs,
+            (None, None) => {}
             (None, Some(data)) => replace_data(&mut out, block, &data),
             (Some(id), None) => copy_with_id(&mut out, block, id.as_deref().map(str::as_bytes)),
             (Some(id), Some(data)) => {
@@ -217,10 +230,31 @@ impl Wording {
     }
 }
 
-/// Whether there is anything to be said otherwise in these events; `repeats`: progress is watched. Nearly all are answers
-/// and notifications without ids, and this is all they cost.
-fn concerns(said: &[u8], repeats: bool) -> bool {
-    has_event_id(said) || names_request(said) || (repeats && has(&PROGRESS, said))
+/// What there may be to be said otherwise in events.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Concerns {
+    /// Events have ids.
+    ids: bool,
+    /// Requests of the hub are named.
+    requests: bool,
+    /// Progress is told, and watched.
+    progress: bool,
+}
+
+impl Concerns {
+    /// Of these events; `watched`: whether progress is.
+    fn of(said: &[u8], watched: bool) -> Self {
+        Self::among(Self { ids: true, requests: true, progress: watched }, said)
+    }
+
+    /// Which of `all` these events have.
+    fn among(all: Self, said: &[u8]) -> Self {
+        Self {
+            ids: all.ids && has_event_id(said),
+            requests: all.requests && names_request(said),
+            progress: all.progress && has(&PROGRESS, said),
+        }
+    }
 }
 
 /// Whether a line of these events may be an id.
