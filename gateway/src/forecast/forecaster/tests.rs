@@ -1,6 +1,7 @@
 //! Is what is expected of a hub made of its whole past, and of nothing else?
 
 use super::*;
+use mcphub_predictor::model::Kind;
 use mcphub_predictor::telemetry::{Marks, Missing};
 
 const NOON: u64 = 1_795_435_200;
@@ -141,7 +142,7 @@ fn a_failure_is_told_to_be_of_a_kind_once_and_in_time() {
         history.episodes_mut().fail((now - began_ago, now), Marks::default());
         expected.ask(Some(model), None, Duration::from_secs(600)).expect("a row of ours");
         assert_eq!(expected.failing_how(&history, now, Some(model)), told, "{began_ago} s ago");
-        history.episodes_mut().classify(FailureType::Network);
+        history.episodes_mut().classify(FailureType::Known(Kind::Network));
         assert_eq!(expected.failing_how(&history, now, Some(model)), None, "once");
     };
     // It has not been watched for a day, so its row says nothing about kinds.
