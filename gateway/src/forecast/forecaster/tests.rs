@@ -159,7 +159,7 @@ fn a_failure_is_told_to_be_of_a_kind_once_and_in_time() {
     warm.episodes_mut().fail((now - 45, now), Marks::default());
     expected.ask(Some(model), None, Duration::from_secs(600)).expect("a row of ours");
     assert!(!expected.outlook.cold);
-    assert_eq!(expected.failing_how(&warm, now, Some(model)), Some(type_of(kinds.named())));
+    assert_eq!(expected.failing_how(&warm, now, Some(model)), Some(FailureType::of(kinds.named())));
     expected.outlook = Outlook::of_prior(&expected.standing);
     let fallen_back = expected.failing_how(&warm, now, Some(model));
     assert_eq!(fallen_back, Some(FailureType::Unknown), "whoever does not know these hubs");
