@@ -143,18 +143,14 @@ impl Seen {
         bits(rows.rows().iter().flatten().copied())
     }
 
-    /// The same up to this moment, and another future.
+    /// The same up to this moment, and another future, which begins with a failure; or none.
     fn with_future(&self, until: usize, future: &Self) -> Self {
-        let later = |start: &usize| until + 1 + start;
+        let known = self.starts.iter().copied().filter(|at| *at <= until);
+        let first = (!future.samples.is_empty()).then_some(until + 1);
+        let later = future.starts.iter().filter(|at| **at > 0).map(|at| until + 1 + at);
         Self {
             samples: [&self.samples[..=until], &future.samples].concat(),
-            starts: self
-                .starts
-                .iter()
-                .copied()
-                .filter(|at| *at <= until)
-                .chain(future.starts.iter().map(later))
-                .collect(),
+            starts: known.chain(first).chain(later).collect(),
             around: [&self.around[..=until], &future.around].concat(),
         }
     }
