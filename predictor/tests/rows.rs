@@ -254,7 +254,7 @@ fn any_jump() -> impl Strategy<Value = i64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
     fn what_comes_later_changes_no_row(seen in any_seen(), future in any_seen(), cut in 1..400_usize) {
