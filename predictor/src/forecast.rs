@@ -5,31 +5,36 @@ use std::time::Duration;
 
 use mcphub_routing::Share;
 
-/// What will be at fault when a hub fails. The four that telemetry can tell apart from outside, as far as it can.
+use crate::model::Kind;
+
+/// What is said to be at fault when a hub fails: the [`Kind`] that is clearly ahead of the others, or that none is. A kind is
+/// what fails; this is the answer to the question for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FailureType {
-    /// Its machine: disks that wear, processors that throttle, memory with errors.
-    Hardware,
-    /// Its program: a leak, a bad deploy.
-    Software,
-    /// The way to it: loss, jitter, a partition.
-    Network,
-    /// More work than it can do.
-    Overload,
+    /// This one.
+    Known(Kind),
     /// It will fail, but nothing tells how.
     Unknown,
 }
 
 impl FailureType {
-    /// The word used in logs, metrics and the admin interface.
+    /// The answer, given the kind that is clearly ahead, if one is.
+    pub fn of(kind: Option<Kind>) -> Self {
+        kind.map_or(Self::Unknown, Self::Known)
+    }
+
+    /// The word used in logs, metrics, the admin interface and the store.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Hardware => "hardware",
-            Self::Software => "software",
-            Self::Network => "network",
-            Self::Overload => "overload",
+            Self::Known(kind) => kind.as_str(),
             Self::Unknown => "unknown",
         }
+    }
+
+    /// The answer of this word.
+    pub fn named(word: &str) -> Option<Self> {
+        let kind = Kind::named(word).map(Self::Known);
+        kind.or_else(|| (word == Self::Unknown.as_str()).then_some(Self::Unknown))
     }
 }
 
@@ -116,4 +121,18 @@ pub struct Outlook {
     pub confidence: Share,
     /// How it will fail.
     pub failure_type: FailureType,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_answer_has_a_word_that_leads_back_to_it() {
+        let all = Kind::ALL.map(Some).into_iter().chain([None]).map(FailureType::of);
+        let words: Vec<_> = all.map(|answer| (answer, FailureType::named(answer.as_str()))).collect();
+        assert!(words.iter().all(|(answer, named)| *named == Some(*answer)), "{words:?}");
+        assert_eq!((FailureType::of(None), FailureType::named("weather")), (FailureType::Unknown, None));
+        assert_eq!(FailureType::of(Some(Kind::Network)).to_string(), "network");
+    }
 }

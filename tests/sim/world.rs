@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use mcphub_health::ProbeReport;
+use mcphub_predictor::model::Kind;
 use mcphub_predictor::{FailureType, Forecast, Leave, report};
 use mcphub_routing::{MonoTime, Share};
 
@@ -311,6 +312,6 @@ fn meters(hubs: &[Hub]) -> Vec<(mcphub_routing::HubId, Rc<Meter>)> {
 }
 
 fn forecast(probability: u16) -> Forecast {
-    let failure_type = FailureType::Overload;
+    let failure_type = FailureType::Known(Kind::Overload);
     Forecast { failure_type, ..Forecast::new(Share::saturating(probability), Duration::from_secs(600)) }
 }

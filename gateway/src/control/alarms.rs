@@ -212,6 +212,7 @@ pub(super) fn moment(unix_s: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mcphub_predictor::model::Kind;
     use mcphub_predictor::{Alarm, AlarmVerdict, Course, FailureType, Influence, Outlook};
 
     fn event(number: u32, verdict: Option<AlarmVerdict>) -> AlarmEvent {
@@ -219,7 +220,7 @@ mod tests {
             probability: Share::saturating(340),
             horizon: Duration::from_secs(600),
             confidence: Share::saturating(800),
-            failure_type: FailureType::Network,
+            failure_type: FailureType::Known(Kind::Network),
         };
         let alarm = Alarm { number, until: MonoTime::from_millis(9_000_000), outlook, course: Course::Idle };
         AlarmEvent { hub: HubId::new("a").expect("a name"), alarm, verdict }

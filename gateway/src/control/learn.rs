@@ -2,7 +2,7 @@
 
 use super::Control;
 use super::alarms::{TallyView, evidence, moment};
-use super::view::{ForecastsView, LearningView, ModelView};
+use super::view::{EndedView, ForecastsView, LearningView, ModelView};
 use crate::clock;
 use crate::forecast::speaker::Speaker;
 use crate::forecast::{Looked, Now};
@@ -31,6 +31,7 @@ impl Control {
             }
             self.metrics.telemetry.show(self.telemetry.bytes(), self.telemetry.waited(now));
             self.keep_alarms(now);
+            self.learner.keep(now, unix_s);
             self.forecaster.wake(&self.telemetry);
         }
         self.expect(&present);
@@ -84,7 +85,8 @@ impl Control {
         let present = self.publisher.current();
         let before = self.forecaster.speaker().cloned();
         let learning = present.settings.predictor.learning;
-        let speaker = self.learner.follow(learning, present.speaker.as_ref(), before.as_ref(), now);
+        let at = (now, clock::unix_seconds());
+        let speaker = self.learner.follow(learning, present.speaker.as_ref(), before.as_ref(), at);
         self.forecaster.compare(self.learner.challenger().cloned());
         self.listen_to(speaker, now);
     }
@@ -130,6 +132,7 @@ impl Control {
             now,
             unix_s: clock::unix_seconds(),
         };
+        self.learner.adopt(&it);
         if let Some(better) = self.learner.turn(&it).await {
             self.listen_to(Some(better), now);
         }
@@ -150,7 +153,7 @@ impl Control {
 
     /// Has the model that was learnt before the last one speak again, or the configured one; `false` if none was learnt.
     pub(super) fn go_back(&mut self) -> std::io::Result<bool> {
-        let gone_back = self.learner.go_back()?;
+        let gone_back = self.learner.go_back(clock::unix_seconds())?;
         if gone_back {
             tracing::warn!("an operator wants the model that spoke before");
             self.find_speaker(clock::now());
@@ -206,6 +209,10 @@ impl Control {
                 step,
                 challenger: self.learner.challenger().map(model),
                 failures_met: met,
+                ended: self
+                    .learner
+                    .ended()
+                    .map(|(at, what)| EndedView { at: moment(*at), what: what.clone() }),
             },
             tally: TallyView::of(self.fleet.inputs.memory.alarms.tally(), settings.hold_out),
             alarms: self.alarms.newest(most),

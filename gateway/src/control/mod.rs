@@ -176,11 +176,11 @@ impl Control {
             nudge,
             reloads: Reloads::default(),
             fleet,
-            telemetry: Telemetry::new(store),
+            telemetry: Telemetry::new(store.clone()),
             forecaster: Forecaster::new(),
             study: Study::new(now),
             recorder: state.as_deref().map(Recorder::new),
-            learner: Learner::new(state, now),
+            learner: Learner::new(state, store, now),
             alarms: AlarmBook::default(),
             plans: Plans::default(),
             found: mpsc::channel(FOUND_MAX),
@@ -223,6 +223,7 @@ impl Control {
             }
         }
         self.keep_alarms(clock::now());
+        self.learner.keep_now(clock::now(), clock::unix_seconds());
         if let Some(rest) = self.telemetry.rest(clock::now()) {
             rest.write();
         }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 mod forecasts;
 
-pub use forecasts::{ForecastView, ForecastsView, LearningView, ModelView};
+pub use forecasts::{EndedView, ForecastView, ForecastsView, LearningView, ModelView};
 
 /// One hub as it is now.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]

@@ -13,10 +13,10 @@ use mcphub_predictor::features::{Extractor, Schema, Surroundings};
 use mcphub_predictor::insight::explain::Mover;
 use mcphub_predictor::insight::outlook::{MAIN, Outlook, Standing, TOLD_FROM};
 use mcphub_predictor::learning::{EVERY, Said};
+use mcphub_predictor::model::RowsError;
 use mcphub_predictor::model::file::Model;
 use mcphub_predictor::model::hazard::HORIZONS;
 use mcphub_predictor::model::prior::Rate;
-use mcphub_predictor::model::{Kind, RowsError};
 use mcphub_predictor::telemetry::{History, PERIOD, Sample, Signal, Slot};
 use mcphub_predictor::{AtHorizon, EVIDENCE_MAX, FailureType, Forecast, HORIZONS_MAX, Influence};
 use mcphub_routing::{HubId, Share};
@@ -286,7 +286,7 @@ impl Expected {
         }
         let kinds = model?.kinds.as_ref()?.predict(&self.row).ok()?;
         // What is usual for it must be known, or its row says nothing; no more does it where the fleet has drifted.
-        Some(type_of(kinds.named().filter(|_| !self.outlook.cold)))
+        Some(FailureType::of(kinds.named().filter(|_| !self.outlook.cold)))
     }
 
     pub(super) fn forecast(&self, horizon: Duration) -> Forecast {
@@ -313,22 +313,12 @@ impl Expected {
 
     /// What would fail, where one kind is clearly ahead.
     pub(crate) fn failure_type(&self) -> FailureType {
-        type_of(self.outlook.kinds.and_then(|kinds| kinds.named()))
+        FailureType::of(self.outlook.kinds.and_then(|kinds| kinds.named()))
     }
 
     /// When it fails if it does: whichever comes first of the hazard's median and the end of its memory.
     pub(crate) fn time_to_failure(&self) -> Option<Duration> {
         self.outlook.hazard.median().into_iter().chain(self.outlook.memory).min()
-    }
-}
-
-fn type_of(kind: Option<Kind>) -> FailureType {
-    match kind {
-        Some(Kind::Hardware) => FailureType::Hardware,
-        Some(Kind::Software) => FailureType::Software,
-        Some(Kind::Network) => FailureType::Network,
-        Some(Kind::Overload) => FailureType::Overload,
-        None => FailureType::Unknown,
     }
 }
 

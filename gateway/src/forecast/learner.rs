@@ -10,20 +10,25 @@
 //! read and written by threads that nobody waits for.
 //!
 //! The model that was learnt last lies in the folder of the state beside the one before it, under the name of the model
-//! that they replace: whoever names another one in the configuration gets that one.
+//! that they replace: whoever names another one in the configuration gets that one. A trial outlives the process too: `kept`.
 
-use super::recorder::{self, write_whole};
+use super::recorder;
 use super::speaker::{Origin, Speaker};
+use crate::store::Store;
+use judged::{Decided, too_few};
+use kept::{CHALLENGER, Listening};
 use mcphub_conf::settings::LearningSettings;
-use mcphub_predictor::insight::contest::{ContestError, Outcome};
+use mcphub_predictor::insight::contest::Outcome;
 use mcphub_predictor::learning::Trial;
 use mcphub_routing::MonoTime;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
+mod judged;
+mod kept;
 mod process;
 
 /// The first model is not made before this: right after a start there is other work.
@@ -39,16 +44,19 @@ pub(crate) struct Learner {
     base: String,
     step: Step,
     next_at: MonoTime,
+    /// Where a trial is kept, and whether what an earlier process kept there is known.
+    store: Store,
+    adopted: bool,
+    /// What became of the last model that was made, and when, in seconds since 1970.
+    ended: Option<(u64, String)>,
 }
 
 enum Step {
     Idle,
     Making { made: JoinHandle<Result<Arc<Speaker>, String>> },
-    Listening { challenger: Arc<Speaker>, trial: Trial, since: MonoTime },
+    Listening(Box<Listening>),
     Deciding { challenger: Arc<Speaker>, decided: JoinHandle<Decided> },
 }
-
-type Decided = (Result<Outcome, ContestError>, io::Result<()>);
 
 /// What there is to know when it is the learner's turn.
 pub(crate) struct Now<'a> {
@@ -63,8 +71,9 @@ pub(crate) struct Now<'a> {
 
 impl Learner {
     /// Nothing is being learnt.
-    pub(crate) fn new(state: Option<PathBuf>, now: MonoTime) -> Self {
-        Self { state, base: String::new(), step: Step::Idle, next_at: now.after(FIRST_AFTER) }
+    pub(crate) fn new(state: Option<PathBuf>, store: Store, now: MonoTime) -> Self {
+        let (base, step, next_at) = (String::new(), Step::Idle, now.after(FIRST_AFTER));
+        Self { state, base, step, next_at, store, adopted: false, ended: None }
     }
 
     /// Follows a configuration: which model speaks, given the one that it names? The one that was learnt in its place, if
@@ -74,11 +83,11 @@ impl Learner {
         settings: LearningSettings,
         named: Option<&Arc<Speaker>>,
         before: Option<&Arc<Speaker>>,
-        now: MonoTime,
+        (now, unix_s): (MonoTime, u64),
     ) -> Option<Arc<Speaker>> {
         let base = named.map_or_else(|| "none".to_owned(), |named| base_of(named));
         if base != self.base || !settings.enabled {
-            self.stop();
+            self.stop("the configuration has changed", unix_s);
             self.base = base;
         }
         self.next_at = self.next_at.min(now.after(settings.interval.min(FIRST_AFTER)));
@@ -97,7 +106,7 @@ impl Learner {
     /// What speaks beside the model that speaks.
     pub(crate) fn challenger(&self) -> Option<&Arc<Speaker>> {
         match &self.step {
-            Step::Listening { challenger, .. } => Some(challenger),
+            Step::Listening(listening) => Some(&listening.challenger),
             _ => None,
         }
     }
@@ -105,7 +114,7 @@ impl Learner {
     /// Where it is kept what both said.
     pub(crate) fn trial(&mut self) -> Option<&mut Trial> {
         match &mut self.step {
-            Step::Listening { trial, .. } => Some(trial),
+            Step::Listening(listening) => Some(&mut listening.trial),
             _ => None,
         }
     }
@@ -115,9 +124,14 @@ impl Learner {
         match &self.step {
             Step::Idle => ("idle", 0),
             Step::Making { .. } => ("making", 0),
-            Step::Listening { trial, .. } => ("listening", trial.failures()),
+            Step::Listening(listening) => ("listening", listening.trial.failures()),
             Step::Deciding { .. } => ("deciding", 0),
         }
+    }
+
+    /// What became of the last model that was made, and when, in seconds since 1970.
+    pub(crate) fn ended(&self) -> Option<&(u64, String)> {
+        self.ended.as_ref()
     }
 
     /// Does what is to be done now, without waiting for anything. Gives back the model that speaks from now on, when it is
@@ -131,32 +145,39 @@ impl Learner {
             Step::Making { made } if made.is_finished() => {
                 self.next_at = it.now.after(it.settings.interval);
                 match made.await.unwrap_or_else(|error| Err(error.to_string())) {
-                    Ok(challenger) => self.listen(challenger, it.now),
-                    Err(why) => tracing::warn!(why, "no model was made of our own hubs"),
+                    Ok(challenger) => self.listen(challenger, it),
+                    Err(why) => {
+                        tracing::warn!(why, "no model was made of our own hubs");
+                        self.tell(it.unix_s, format!("no model was made: {why}"));
+                    }
                 }
             }
-            Step::Listening { challenger, trial, since } => {
-                if trial.is_ripe(it.unix_s) {
-                    self.decide(challenger, trial, it.champion);
-                } else if it.now.since(since) > LISTEN_MAX {
-                    let failures = trial.failures();
-                    tracing::info!(
-                        model = challenger.name,
-                        failures,
-                        "too few failures came to judge the new model by"
-                    );
+            Step::Listening(listening) => {
+                if !listening.is_against(it.champion) {
+                    self.step = Step::Listening(listening);
+                    self.stop("another model speaks than the one that it was held against", it.unix_s);
+                } else if listening.trial.is_ripe(it.unix_s) {
+                    self.decide(listening.challenger, listening.trial, it.champion);
+                } else if listening.age(it.now) > LISTEN_MAX {
+                    let (model, failures) = (&listening.challenger.name, listening.trial.failures());
+                    tracing::info!(model, failures, "too few failures came to judge the new model by");
+                    self.tell(it.unix_s, too_few(model, failures));
+                    self.forget_trial();
                 } else {
-                    self.step = Step::Listening { challenger, trial, since };
+                    self.step = Step::Listening(listening);
                 }
             }
             Step::Deciding { challenger, decided } if decided.is_finished() => {
-                return match decided.await {
-                    Ok(decided) => Self::conclude(challenger, it.champion, decided),
+                let (better, said) = match decided.await {
+                    Ok(decided) => judged::conclude(challenger, it.champion, decided),
                     Err(error) => {
                         tracing::error!(%error, "comparing two models failed");
-                        None
+                        (None, format!("comparing two models failed: {error}"))
                     }
                 };
+                self.tell(it.unix_s, said);
+                self.forget_trial();
+                return better;
             }
             busy @ (Step::Making { .. } | Step::Deciding { .. }) => self.step = busy,
         }
@@ -164,14 +185,14 @@ impl Learner {
     }
 
     /// Has the model that was learnt before the last one speak again, or the configured one; `false` if none was learnt.
-    pub(crate) fn go_back(&mut self) -> io::Result<bool> {
+    pub(crate) fn go_back(&mut self, unix_s: u64) -> io::Result<bool> {
         let (Some(path), Some(previous)) = (self.path("model"), self.path("previous.model")) else {
             return Ok(false);
         };
-        self.stop();
         if !path.exists() {
             return Ok(false);
         }
+        self.stop("an operator wants the model that spoke before", unix_s);
         if previous.exists() {
             std::fs::rename(previous, path)?;
         } else {
@@ -180,11 +201,21 @@ impl Learner {
         Ok(true)
     }
 
-    fn stop(&mut self) {
-        // The process is killed with the task that waits for it.
-        if let Step::Making { made } = std::mem::replace(&mut self.step, Step::Idle) {
-            made.abort();
+    fn stop(&mut self, why: &str, unix_s: u64) {
+        match std::mem::replace(&mut self.step, Step::Idle) {
+            Step::Idle => {}
+            // The process is killed with the task that waits for it.
+            Step::Making { made } => made.abort(),
+            Step::Listening(_) | Step::Deciding { .. } => {
+                tracing::info!(why, "the trial of a new model is given up");
+                self.tell(unix_s, format!("the trial of a new model was given up: {why}"));
+                self.forget_trial();
+            }
         }
+    }
+
+    fn tell(&mut self, unix_s: u64, said: String) {
+        self.ended = Some((unix_s, said));
     }
 
     fn path(&self, end: &str) -> Option<PathBuf> {
@@ -192,17 +223,17 @@ impl Learner {
     }
 
     fn begin(&mut self, it: &Now<'_>) {
-        let Some(state) = &self.state else { return };
+        let (Some(state), Some(beside)) = (&self.state, self.path(CHALLENGER)) else { return };
         if it.now < self.next_at || it.failures < it.settings.failures as usize {
             return;
         }
         tracing::info!(failures = it.failures, "a model is being made of our own hubs");
         let (record, champion) = (state.join(recorder::FOLDER), Arc::clone(it.champion));
         let out = state.join("learning.model");
-        self.step = Step::Making { made: tokio::spawn(process::make(record, out, champion)) };
+        self.step = Step::Making { made: tokio::spawn(process::make(record, out, beside, champion)) };
     }
 
-    fn listen(&mut self, challenger: Arc<Speaker>, now: MonoTime) {
+    fn listen(&mut self, challenger: Arc<Speaker>, it: &Now<'_>) {
         let training = &challenger.model.training;
         tracing::info!(
             model = challenger.name,
@@ -210,7 +241,8 @@ impl Learner {
             failures = training.failures,
             "a new model is listened to in silence"
         );
-        self.step = Step::Listening { challenger, trial: Trial::default(), since: now };
+        self.step = Step::Listening(Box::new(Listening::begin(challenger, it.champion, it.now)));
+        self.keep_now(it.now, it.unix_s);
     }
 
     /// Compares both where nobody waits, and writes the challenger down if it is better.
@@ -220,43 +252,14 @@ impl Learner {
         let decided = tokio::task::spawn_blocking(move || {
             let outcome = trial.decide();
             let kept = match (&outcome, paths) {
-                (Ok(Outcome::Replaced(_)), Some((path, previous))) => keep(&path, &previous, &new, &old),
+                (Ok(Outcome::Replaced(_)), Some((path, previous))) => {
+                    judged::keep(&path, &previous, &new, &old)
+                }
                 _ => Ok(()),
             };
             (outcome, kept)
         });
         self.step = Step::Deciding { challenger, decided };
-    }
-
-    fn conclude(challenger: Arc<Speaker>, champion: &Speaker, decided: Decided) -> Option<Arc<Speaker>> {
-        let (new, old) = (&challenger.name, &champion.name);
-        match decided {
-            (Ok(Outcome::Replaced(score)), Ok(())) => {
-                tracing::warn!(new, old, ?score, "the new model is better, and speaks from now on");
-                Some(challenger)
-            }
-            (Ok(Outcome::Replaced(_)), Err(error)) => {
-                tracing::error!(new, old, %error, "the new model is better, but cannot be written down: the old one stays");
-                None
-            }
-            (Ok(Outcome::Stays(score)), _) => {
-                tracing::info!(
-                    new,
-                    old,
-                    ?score,
-                    "the new model is not better in everything: the old one stays"
-                );
-                None
-            }
-            (Ok(Outcome::TooFew { episodes }), _) => {
-                tracing::info!(new, old, episodes, "too few failures came to judge the new model by");
-                None
-            }
-            (Err(error), _) => {
-                tracing::warn!(new, old, %error, "the new model cannot be judged: the old one stays");
-                None
-            }
-        }
     }
 }
 
@@ -269,19 +272,7 @@ fn base_of(named: &Speaker) -> String {
     }
 }
 
-/// Puts a model in the place of the one that was learnt before, which stays beside it. At every moment there is a whole one.
-fn keep(path: &Path, previous: &Path, new: &Speaker, old: &Speaker) -> io::Result<()> {
-    let bytes = |speaker: &Speaker| speaker.model.to_bytes().map_err(io::Error::other);
-    match old.origin {
-        Origin::Learned => write_whole(previous, &bytes(old)?)?,
-        // What was learnt before in the place of another one is nothing to go back to.
-        Origin::BuiltIn | Origin::File => match std::fs::remove_file(previous) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        },
-    }
-    write_whole(path, &bytes(new)?)
-}
-
+#[cfg(test)]
+mod course;
 #[cfg(test)]
 mod tests;

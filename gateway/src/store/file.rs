@@ -16,6 +16,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The name of the file in the state directory.
 pub const FILE_NAME: &str = "edge.redb";
@@ -37,6 +38,10 @@ const TELEMETRY: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("teleme
 /// Which alarms there are and were: one row, written anew as a whole.
 const ALARMS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("alarms/1");
 const ALARMS_KEY: &str = "all";
+
+/// The trial of a model that is under way: one row, or none.
+const TRIAL: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("trial/1");
+const TRIAL_KEY: &str = "trial";
 
 /// What has become of sessions, by their short names: the revision, and the record as it is written down.
 const SESSIONS: TableDefinition<'_, &[u8; 16], (u64, &[u8])> = TableDefinition::new("sessions/1");
@@ -219,7 +224,8 @@ fn read(database: &Database) -> Result<Contents, Trouble> {
         }
     }
     read_telemetry(&reading, &mut contents)?;
-    read_alarms(&reading, &mut contents)?;
+    contents.alarms = read_row(&reading, ALARMS, ALARMS_KEY)?;
+    contents.trial = read_row(&reading, TRIAL, TRIAL_KEY)?;
     read_sessions(&reading, &mut contents)?;
     Ok(contents)
 }
@@ -241,15 +247,17 @@ fn read_telemetry(reading: &redb::ReadTransaction, contents: &mut Contents) -> R
     Ok(())
 }
 
-fn read_alarms(reading: &redb::ReadTransaction, contents: &mut Contents) -> Result<(), Trouble> {
-    let alarms = match reading.open_table(ALARMS) {
-        Ok(alarms) => alarms,
-        // Files from before alarms were kept get it with the first one.
-        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(()),
-        Err(error) => return Err(Trouble::of(error)),
-    };
-    contents.alarms = alarms.get(ALARMS_KEY).map_err(Trouble::of)?.map(|row| row.value().into());
-    Ok(())
+/// The only row of a table. Files from before there was such a table get it with the first row.
+fn read_row(
+    reading: &redb::ReadTransaction,
+    table: TableDefinition<'_, &str, &[u8]>,
+    key: &str,
+) -> Result<Option<Arc<[u8]>>, Trouble> {
+    match reading.open_table(table) {
+        Ok(table) => Ok(table.get(key).map_err(Trouble::of)?.map(|row| row.value().into())),
+        Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(Trouble::of(error)),
+    }
 }
 
 fn read_sessions(reading: &redb::ReadTransaction, contents: &mut Contents) -> Result<(), Trouble> {
@@ -290,6 +298,13 @@ fn write(database: &Database, batch: &Batch) -> Result<(), Trouble> {
     if let Some(bytes) = &batch.alarms {
         let mut alarms = writing.open_table(ALARMS).map_err(Trouble::of)?;
         alarms.insert(ALARMS_KEY, &**bytes).map_err(Trouble::of)?;
+    }
+    if let Some(bytes) = &batch.trial {
+        let mut trial = writing.open_table(TRIAL).map_err(Trouble::of)?;
+        match bytes {
+            Some(bytes) => drop(trial.insert(TRIAL_KEY, &**bytes).map_err(Trouble::of)?),
+            None => drop(trial.remove(TRIAL_KEY).map_err(Trouble::of)?),
+        }
     }
     write_sessions(&writing, &batch.records)?;
     writing.commit().map_err(Trouble::of)

@@ -27,6 +27,7 @@ pub(super) struct Memory {
     failovers: BTreeMap<u64, FailoverRecord>,
     telemetry: BTreeMap<HubId, Arc<[u8]>>,
     alarms: Option<Arc<[u8]>>,
+    trial: Option<Arc<[u8]>>,
     unwritten: BTreeSet<Name>,
     records: Kept,
     /// Changes so far. What is written up to here is what [`Batch::upto`] says.
@@ -40,6 +41,7 @@ enum Name {
     Failover(u64),
     Telemetry(HubId),
     Alarms,
+    Trial,
 }
 
 /// What goes to disk in one commit.
@@ -52,6 +54,8 @@ pub(super) struct Batch {
     pub(super) telemetry: Vec<(HubId, Option<Arc<[u8]>>)>,
     /// `None`: nothing about them has changed.
     pub(super) alarms: Option<Arc<[u8]>>,
+    /// `None`: nothing about it has changed; `Some(None)`: there is none any more.
+    pub(super) trial: Option<Option<Arc<[u8]>>>,
     pub(super) records: RecordBatch,
     /// When this is on disk, the first so many changes are.
     pub(super) upto: u64,
@@ -64,6 +68,7 @@ pub(super) struct Contents {
     pub(super) failovers: BTreeMap<u64, FailoverRecord>,
     pub(super) telemetry: BTreeMap<HubId, Arc<[u8]>>,
     pub(super) alarms: Option<Arc<[u8]>>,
+    pub(super) trial: Option<Arc<[u8]>>,
     pub(super) records: BTreeMap<SessionKey, Row>,
 }
 
@@ -152,6 +157,15 @@ impl Memory {
         self.note(Name::Alarms);
     }
 
+    pub(super) fn trial(&self) -> Option<&Arc<[u8]>> {
+        self.trial.as_ref()
+    }
+
+    pub(super) fn put_trial(&mut self, bytes: Option<Arc<[u8]>>) {
+        self.trial = bytes;
+        self.note(Name::Trial);
+    }
+
     /// The clock gives the number, so that two processes of which one cannot see the other's journal yet do not give
     /// the same; the journal gives it where the clock has gone back.
     pub(super) fn next_id(&mut self, now_unix_ms: u64) -> u64 {
@@ -181,6 +195,7 @@ impl Memory {
                     batch.telemetry.push((hub, bytes));
                 }
                 Name::Alarms => batch.alarms = self.alarms.as_ref().map(Arc::clone),
+                Name::Trial => batch.trial = Some(self.trial.as_ref().map(Arc::clone)),
             }
         }
         Some(batch)
@@ -194,12 +209,13 @@ impl Memory {
         self.unwritten.extend(failovers.into_iter().map(|record| Name::Failover(record.id)));
         self.unwritten.extend(batch.telemetry.into_iter().map(|(hub, _)| Name::Telemetry(hub)));
         self.unwritten.extend(batch.alarms.map(|_| Name::Alarms));
+        self.unwritten.extend(batch.trial.map(|_| Name::Trial));
         self.records.take_back(batch.records);
     }
 
     /// Takes over what a file says, apart from what has been changed here and is not in it yet, and from records.
     pub(super) fn merge(&mut self, contents: Contents) {
-        let Contents { mut wishes, mut failovers, mut telemetry, mut alarms, .. } = contents;
+        let Contents { mut wishes, mut failovers, mut telemetry, mut alarms, mut trial, .. } = contents;
         for name in &self.unwritten {
             match name {
                 Name::Wish(hub) => match self.wishes.remove(hub) {
@@ -212,10 +228,11 @@ impl Memory {
                     None => drop(telemetry.remove(hub)),
                 },
                 Name::Alarms => alarms = self.alarms.take(),
+                Name::Trial => trial = self.trial.take(),
             }
         }
         (self.wishes, self.failovers, self.telemetry) = (wishes, failovers, telemetry);
-        self.alarms = alarms;
+        (self.alarms, self.trial) = (alarms, trial);
         self.last_id = self.last_id.max(self.failovers.keys().next_back().copied().unwrap_or(0));
         self.shorten();
     }
@@ -258,6 +275,7 @@ impl Memory {
         self.unwritten.extend(wishes.chain(self.failovers.keys().copied().map(Name::Failover)));
         self.unwritten.extend(self.telemetry.keys().cloned().map(Name::Telemetry));
         self.unwritten.extend(self.alarms.iter().map(|_| Name::Alarms));
+        self.unwritten.extend(self.trial.iter().map(|_| Name::Trial));
         self.records.forget_written();
     }
 

@@ -1,7 +1,7 @@
 //! What must this gateway still know after a restart?
 //!
 //! What operators want of hubs, which failovers there were, what hubs have been like, which alarms were raised about them,
-//! and what has become of sessions ([`Records`]). All of it is in memory, where reads are answered; a thread of its own brings the changes to one file, `edge.redb` in the state
+//! which model is on trial, and what has become of sessions ([`Records`]). All of it is in memory, where reads are answered; a thread of its own brings the changes to one file, `edge.redb` in the state
 //! directory, many changes in one commit. Nobody ever waits for a disk who does not ask to ([`Store::flushed`]), apart
 //! from who writes a record: it is not said to be kept before it is.
 //!
@@ -181,6 +181,17 @@ impl Store {
     /// Keeps which alarms there are and were, in place of what was kept before.
     pub fn put_alarms(&self, bytes: Vec<u8>) {
         self.shared.change(|memory| memory.put_alarms(bytes.into()));
+    }
+
+    /// The trial of a model that is under way, as it was written down.
+    #[must_use]
+    pub fn trial(&self) -> Option<Arc<[u8]>> {
+        self.shared.memory().state.trial().map(Arc::clone)
+    }
+
+    /// Keeps the trial of a model, 5 MB at most, in place of what was kept before; `None` when none is under way any more.
+    pub fn put_trial(&self, bytes: Option<Vec<u8>>) {
+        self.shared.change(|memory| memory.put_trial(bytes.map(Into::into)));
     }
 
     /// Whether what the file holds is known here.

@@ -130,13 +130,6 @@ impl AlarmLedger {
 impl KeptAlarm {
     /// `None` for what no alarm is like.
     fn take_up(&self, at: BothClocks) -> Option<Alarm> {
-        let types = [
-            FailureType::Hardware,
-            FailureType::Software,
-            FailureType::Network,
-            FailureType::Overload,
-            FailureType::Unknown,
-        ];
         Some(Alarm {
             number: self.number,
             until: at.to_mono(self.until).min(at.now.after(LIFE_MAX)),
@@ -144,7 +137,7 @@ impl KeptAlarm {
                 probability: Share::saturating(self.probability),
                 horizon: Duration::from_secs(self.horizon_s),
                 confidence: Share::saturating(self.confidence),
-                failure_type: types.into_iter().find(|kind| kind.as_str() == self.failure_type)?,
+                failure_type: FailureType::named(&self.failure_type)?,
             },
             course: Course::ALL.into_iter().find(|course| course.as_str() == self.course)?,
         })
@@ -185,6 +178,7 @@ impl Course {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Kind;
 
     const AT: BothClocks = BothClocks { now: MonoTime::from_millis(5_000_000), unix_s: 1_800_000_000 };
 
@@ -197,7 +191,7 @@ mod tests {
             probability: Share::saturating(340),
             horizon: Duration::from_secs(600),
             confidence: Share::saturating(800),
-            failure_type: FailureType::Network,
+            failure_type: FailureType::Known(Kind::Network),
         };
         let course = Course::Acted(Band::Leave);
         let alarm = Alarm { number: 3, until: AT.now.after(Duration::from_secs(400)), outlook, course };

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::backtest::Predictions;
+
 /// The least failures that anything can be decided on.
 pub const EPISODES_MIN: usize = 10;
 
@@ -23,9 +25,9 @@ pub struct Round {
 /// How good one of them was.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Merit {
-    /// Average precision, 0 to 1.
+    /// [Average precision](Predictions::average_precision), 0 to 1.
     pub auprc: f64,
-    /// Brier skill against the base rate; at most 1.
+    /// [Brier skill](Predictions::brier_skill) against the base rate; at most 1.
     pub brier_skill: f64,
 }
 
@@ -82,25 +84,17 @@ pub fn contest(rounds: &[Round]) -> Result<Outcome, ContestError> {
     if episodes < EPISODES_MIN {
         return Ok(Outcome::TooFew { episodes });
     }
-    if champion.quiet.is_empty() {
-        return Err(ContestError::NoQuiet);
-    }
+    let merits = merit(rounds, |round| round.champion).zip(merit(rounds, |round| round.challenger));
+    let (old, new) = merits.ok_or(ContestError::NoQuiet)?;
     let pairs = champion.episodes.iter().zip(&challenger.episodes);
     let (mut won, mut lost) = (0, 0);
-    for ((_, old), (_, new)) in pairs {
-        let (old, new) = (champion.rank(*old), challenger.rank(*new));
+    for ((_, champions), (_, challengers)) in pairs {
+        let (old, new) = (champion.rank(*champions), challenger.rank(*challengers));
         won += usize::from(new > old);
         lost += usize::from(new < old);
     }
-    let score = Score {
-        champion: merit(rounds, |round| round.champion),
-        challenger: merit(rounds, |round| round.challenger),
-        won,
-        lost,
-    };
-    let better = score.challenger.auprc > score.champion.auprc
-        && score.challenger.brier_skill > score.champion.brier_skill
-        && won > lost;
+    let score = Score { champion: old, challenger: new, won, lost };
+    let better = new.auprc > old.auprc && new.brier_skill > old.brier_skill && won > lost;
     Ok(if better { Outcome::Replaced(score) } else { Outcome::Stays(score) })
 }
 
@@ -132,23 +126,11 @@ impl Peaks {
     }
 }
 
-/// Average precision, where rows of the same score are taken together, and Brier skill.
-fn merit(rounds: &[Round], score: impl Fn(&Round) -> f64) -> Merit {
-    let mut rows: Vec<(f64, bool)> =
-        rounds.iter().map(|round| (score(round), round.episode.is_some())).collect();
-    rows.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let total = rows.len() as f64;
-    let positives = rows.iter().filter(|row| row.1).count() as f64;
-    let (mut seen, mut hits, mut area) = (0.0, 0.0, 0.0);
-    for alike in rows.chunk_by(|a, b| a.0 == b.0) {
-        let found = alike.iter().filter(|row| row.1).count() as f64;
-        seen += alike.len() as f64;
-        hits += found;
-        area += found * hits / seen;
-    }
-    let squares: f64 = rows.iter().map(|row| (row.0 - f64::from(u8::from(row.1))).powi(2)).sum();
-    let prevalence = positives / total;
-    Merit { auprc: area / positives, brier_skill: 1.0 - squares / total / (prevalence * (1.0 - prevalence)) }
+/// How good one of them was; `None` unless there are failures and quiet rows.
+fn merit(rounds: &[Round], score: impl Fn(&Round) -> f64) -> Option<Merit> {
+    let (scores, failed) = rounds.iter().map(|round| (score(round), round.episode.is_some())).unzip();
+    let told = Predictions::new(scores, failed).ok()?;
+    Some(Merit { auprc: told.average_precision()?, brier_skill: told.brier_skill()? })
 }
 
 #[cfg(test)]
@@ -221,7 +203,7 @@ mod tests {
     fn merits_of_a_small_sample() {
         let row = |episode, champion| Round { episode, champion, challenger: 0.5 };
         let rounds = [row(Some(1), 0.9), row(None, 0.8), row(Some(2), 0.7), row(None, 0.1)];
-        let merit = merit(&rounds, |round| round.champion);
+        let merit = merit(&rounds, |round| round.champion).unwrap();
         // Precision is 1 at the first hit and 2/3 at the second.
         assert!((merit.auprc - 5.0 / 6.0).abs() < 1e-12);
         assert!((merit.brier_skill - (1.0 - (0.01 + 0.64 + 0.09 + 0.01))).abs() < 1e-12);

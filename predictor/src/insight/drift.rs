@@ -4,6 +4,7 @@
 //! longer come true as often as they say, or there are more false alarms than were allowed. Then the forecast falls
 //! back to the prior and the plainer model, and says so.
 
+use crate::backtest::Predictions;
 use crate::model::profile::{EDGES, Profile};
 
 /// So many of the most important features are looked at. The others may wander without any harm.
@@ -33,23 +34,15 @@ pub fn stability(a: &[f32; EDGES + 1], b: &[f32; EDGES + 1]) -> f64 {
     a.iter().zip(b).map(|(a, b)| (share(*b) - share(*a)) * (share(*b) / share(*a)).ln()).sum()
 }
 
-/// The expected calibration error over ten bins of equal count: how far, on average, what came true lies from what was
+/// The [expected calibration error](Predictions::calibration_error): how far, on average, what came true lies from what was
 /// said. `None` with fewer than [`OUTCOMES_MIN`] outcomes or a probability that is not within 0 to 1.
 pub fn calibration_error(outcomes: &[(f64, bool)]) -> Option<f64> {
     let proper = outcomes.iter().all(|(p, _)| (0.0..=1.0).contains(p));
     if outcomes.len() < OUTCOMES_MIN || !proper {
         return None;
     }
-    let mut sorted = outcomes.to_vec();
-    sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let (bins, total) = (10, sorted.len());
-    let error = (0..bins).map(|bin| {
-        let bin = &sorted[bin * total / bins..(bin + 1) * total / bins];
-        let said: f64 = bin.iter().map(|(p, _)| p).sum();
-        let came = bin.iter().filter(|(_, failed)| *failed).count() as f64;
-        (said - came).abs()
-    });
-    Some(error.sum::<f64>() / total as f64)
+    let (said, came) = outcomes.iter().copied().unzip();
+    Predictions::new(said, came).ok()?.calibration_error()
 }
 
 /// What the last day was like.

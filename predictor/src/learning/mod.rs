@@ -5,6 +5,7 @@
 //! | `record` | what is written down of a hub, and how does it become something to learn from? |
 //! | `said` | what was said of each hub, and what came of it? |
 //! | `trial` | does a new model speak better than the one that does? |
+//! | `kept` | how does a trial outlive the process that began it? |
 //! | `day` | did the last day look like what the model was taught? |
 //!
 //! **The way of a model.** What hubs are like is recorded for [`KEPT_FOR`]. From time to time [`teach`](crate::training)
@@ -15,6 +16,7 @@
 //! again and again until the new one is ahead will see it ahead one day.
 
 mod day;
+mod kept;
 mod record;
 mod said;
 #[cfg(test)]
@@ -22,6 +24,7 @@ mod tests;
 mod trial;
 
 pub use day::{Day, OUTCOMES_MAX, ROWS_MAX};
+pub use kept::{KeptError, Parties};
 pub use record::{CHUNK_PERIODS, Cut, Record, chunk};
 pub use said::{Awaiting, Came, EVERY, Said};
 pub use trial::{ROUNDS_MAX, Trial};

@@ -13,17 +13,20 @@ use crate::model::hazard::HORIZONS;
 /// few to choose a model by.
 pub const ROUNDS_MAX: usize = 400_000;
 
+/// Failures that are counted: ten decide, and those that come until all is known of the tenth.
+pub(super) const FAILURES_MAX: usize = 1_000;
+
 /// Stands for no failure.
-const NONE: u32 = u32::MAX;
+pub(super) const NONE: u32 = u32::MAX;
 
 /// What two models said, side by side.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Trial {
-    rounds: Vec<(u32, f32, f32)>,
+    pub(super) rounds: Vec<(u32, f32, f32)>,
     /// The failures that came, by hub and beginning, and their numbers.
-    failures: BTreeMap<(HubId, u64), u32>,
+    pub(super) failures: BTreeMap<(HubId, u64), u32>,
     /// When all is known about the failure that decides, in seconds since 1970.
-    ripe_at: Option<u64>,
+    pub(super) ripe_at: Option<u64>,
 }
 
 impl Trial {
@@ -32,14 +35,25 @@ impl Trial {
         let Some(challenger) = came.said.challenger.filter(|_| self.rounds.len() < ROUNDS_MAX) else {
             return;
         };
-        let failure = came.failed_at.map_or(NONE, |start| {
-            let next = self.failures.len() as u32;
-            *self.failures.entry((hub.clone(), start)).or_insert(next)
-        });
+        let failure = match came.failed_at.map(|start| (hub.clone(), start)) {
+            None => NONE,
+            Some(failure) if self.failures.len() >= FAILURES_MAX && !self.failures.contains_key(&failure) => {
+                return;
+            }
+            Some(failure) => {
+                let next = self.failures.len() as u32;
+                *self.failures.entry(failure).or_insert(next)
+            }
+        };
         self.rounds.push((failure, came.said.champion, challenger));
         if self.failures.len() >= EPISODES_MIN && self.ripe_at.is_none() {
             self.ripe_at = came.failed_at.map(|start| start.saturating_add(HORIZONS[MAIN].as_secs()));
         }
+    }
+
+    /// How many rounds there are so far.
+    pub fn rounds(&self) -> usize {
+        self.rounds.len()
     }
 
     /// How many failures came so far.

@@ -159,6 +159,7 @@ impl Episodes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Kind;
     use proptest::prelude::*;
 
     const GAP: u64 = MERGE_GAP.as_secs();
@@ -214,14 +215,14 @@ mod tests {
     #[test]
     fn marks_add_up_and_the_type_is_that_of_the_last() {
         let mut episodes = Episodes::default();
-        episodes.classify(FailureType::Network);
+        episodes.classify(FailureType::Known(Kind::Network));
         episodes.fail((100, 115), Marks { acted: true, ..NONE });
         episodes.fail((115, 130), Marks { restarted: true, ..NONE });
-        episodes.classify(FailureType::Software);
+        episodes.classify(FailureType::Known(Kind::Software));
         let expected = Episode {
             start: 100,
             end: 130,
-            failure_type: Some(FailureType::Software),
+            failure_type: Some(FailureType::Known(Kind::Software)),
             acted: true,
             restarted: true,
             common: false,

@@ -26,6 +26,7 @@ use super::history::History;
 use super::ring::{COARSE_MAX, FINE_MAX, Ring};
 use super::{SIGNALS, Signal};
 use crate::FailureType;
+use crate::model::Kind;
 
 const MAGIC: [u8; 4] = *b"MCHT";
 /// The version of the bytes written.
@@ -251,10 +252,10 @@ impl Reader<'_> {
 fn type_code(failure_type: Option<FailureType>) -> u8 {
     match failure_type {
         None => 0,
-        Some(FailureType::Hardware) => 1,
-        Some(FailureType::Software) => 2,
-        Some(FailureType::Network) => 3,
-        Some(FailureType::Overload) => 4,
+        Some(FailureType::Known(Kind::Hardware)) => 1,
+        Some(FailureType::Known(Kind::Software)) => 2,
+        Some(FailureType::Known(Kind::Network)) => 3,
+        Some(FailureType::Known(Kind::Overload)) => 4,
         Some(FailureType::Unknown) => 5,
     }
 }
@@ -263,10 +264,10 @@ fn type_code(failure_type: Option<FailureType>) -> u8 {
 fn type_of(code: u8) -> Option<Option<FailureType>> {
     Some(match code {
         0 => None,
-        1 => Some(FailureType::Hardware),
-        2 => Some(FailureType::Software),
-        3 => Some(FailureType::Network),
-        4 => Some(FailureType::Overload),
+        1 => Some(FailureType::Known(Kind::Hardware)),
+        2 => Some(FailureType::Known(Kind::Software)),
+        3 => Some(FailureType::Known(Kind::Network)),
+        4 => Some(FailureType::Known(Kind::Overload)),
         5 => Some(FailureType::Unknown),
         _ => return None,
     })

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use mcphub_health::*;
+use mcphub_predictor::model::Kind;
 use mcphub_predictor::*;
 use mcphub_routing::*;
 
@@ -96,7 +97,7 @@ pub fn slow(times: u32) -> Evidence {
 }
 
 pub fn forecast(probability: u16) -> Forecast {
-    let failure_type = FailureType::Overload;
+    let failure_type = FailureType::Known(Kind::Overload);
     Forecast { failure_type, ..Forecast::new(Share::saturating(probability), Duration::from_secs(600)) }
 }
 

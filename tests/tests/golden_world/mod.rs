@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use mcphub_predictor::model::Kind;
 use mcphub_predictor::{
     DWELL_MIN, FailureType, Forecast, ForecastUse, Inputs, Leave, Plan, Policy, Reason, Step, Wish, check,
     decide, report,
@@ -234,6 +235,6 @@ impl World {
 }
 
 fn forecast(probability: Share) -> Forecast {
-    let failure_type = FailureType::Overload;
+    let failure_type = FailureType::Known(Kind::Overload);
     Forecast { failure_type, ..Forecast::new(probability, Duration::from_secs(600)) }
 }

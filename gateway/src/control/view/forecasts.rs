@@ -67,6 +67,17 @@ pub struct LearningView {
     pub challenger: Option<ModelView>,
     /// How many failures it has met, of the ten that decide.
     pub failures_met: usize,
+    /// What became of the last one, since this process began.
+    pub ended: Option<EndedView>,
+}
+
+/// What became of a new model.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct EndedView {
+    /// When, RFC 3339.
+    pub at: String,
+    /// Whether it speaks now, or why not.
+    pub what: String,
 }
 
 impl ForecastView {

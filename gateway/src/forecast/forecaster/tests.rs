@@ -1,6 +1,7 @@
 //! Is what is expected of a hub made of its whole past, and of nothing else?
 
 use super::*;
+use mcphub_predictor::model::Kind;
 use mcphub_predictor::telemetry::{Marks, Missing};
 
 const NOON: u64 = 1_795_435_200;
@@ -141,7 +142,7 @@ fn a_failure_is_told_to_be_of_a_kind_once_and_in_time() {
         history.episodes_mut().fail((now - began_ago, now), Marks::default());
         expected.ask(Some(model), None, Duration::from_secs(600)).expect("a row of ours");
         assert_eq!(expected.failing_how(&history, now, Some(model)), told, "{began_ago} s ago");
-        history.episodes_mut().classify(FailureType::Network);
+        history.episodes_mut().classify(FailureType::Known(Kind::Network));
         assert_eq!(expected.failing_how(&history, now, Some(model)), None, "once");
     };
     // It has not been watched for a day, so its row says nothing about kinds.
@@ -158,7 +159,7 @@ fn a_failure_is_told_to_be_of_a_kind_once_and_in_time() {
     warm.episodes_mut().fail((now - 45, now), Marks::default());
     expected.ask(Some(model), None, Duration::from_secs(600)).expect("a row of ours");
     assert!(!expected.outlook.cold);
-    assert_eq!(expected.failing_how(&warm, now, Some(model)), Some(type_of(kinds.named())));
+    assert_eq!(expected.failing_how(&warm, now, Some(model)), Some(FailureType::of(kinds.named())));
     expected.outlook = Outlook::of_prior(&expected.standing);
     let fallen_back = expected.failing_how(&warm, now, Some(model));
     assert_eq!(fallen_back, Some(FailureType::Unknown), "whoever does not know these hubs");

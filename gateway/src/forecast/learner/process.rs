@@ -3,6 +3,7 @@
 //! By this same program, in a process of its own. What makes models cannot be interrupted and may take more memory than was
 //! asked for; a process can be killed, and has bounds.
 
+use crate::forecast::recorder::write_whole;
 use crate::forecast::speaker::{Origin, Speaker};
 use mcphub_predictor::model::file::ModelFileError;
 use std::io;
@@ -18,10 +19,11 @@ const DEADLINE: Duration = Duration::from_secs(2 * 3_600);
 /// The most of what the process has said that is told, in characters.
 const SAID_MAX: usize = 500;
 
-/// Has a process make a model, and reads it.
+/// Has a process make a model in the file `out`, and reads it. It then lies in the file `beside`, for as long as it is tried.
 pub(super) async fn make(
     record: PathBuf,
     out: PathBuf,
+    beside: PathBuf,
     champion: Arc<Speaker>,
 ) -> Result<Arc<Speaker>, String> {
     let told = |error: io::Error| error.to_string();
@@ -39,7 +41,12 @@ pub(super) async fn make(
     let read = move || {
         let bytes = std::fs::read(&out)?;
         std::fs::remove_file(&out)?;
-        speaker_of(&bytes, &champion).map_err(io::Error::other)
+        let made = speaker_of(&bytes, &champion).map_err(io::Error::other)?;
+        let kept = made.model.to_bytes().map_err(io::Error::other).and_then(|it| write_whole(&beside, &it));
+        if let Err(error) = kept {
+            tracing::warn!(%error, "the new model cannot be written down: its trial ends with this process");
+        }
+        Ok(made)
     };
     let made = tokio::task::spawn_blocking(read).await.map_err(|error| error.to_string())?;
     made.map(Arc::new).map_err(told)

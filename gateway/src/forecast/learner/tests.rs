@@ -5,29 +5,30 @@ use super::*;
 use mcphub_conf::settings::ModelSource;
 use mcphub_predictor::learning::{Came, Said};
 use mcphub_routing::HubId;
+use std::path::Path;
 
-const NOON: u64 = 1_795_435_200;
-const ON: LearningSettings =
+pub(super) const NOON: u64 = 1_795_435_200;
+pub(super) const ON: LearningSettings =
     LearningSettings { enabled: true, interval: Duration::from_secs(86_400), failures: 20 };
 
-fn shipped() -> Arc<Speaker> {
+pub(super) fn shipped() -> Arc<Speaker> {
     Speaker::find(&ModelSource::BuiltIn, None).expect("it ships").expect("it can be read")
 }
 
 /// A model that was learnt at this time.
-fn learnt_at(at: u64) -> Arc<Speaker> {
+pub(super) fn learnt_at(at: u64) -> Arc<Speaker> {
     let mut model = shipped().model.clone();
     (model.training.at, model.training.simulated) = (at, false);
     let bytes = model.to_bytes().expect("a model");
     Arc::new(Speaker::of(&bytes, Origin::Learned).expect("a model"))
 }
 
-fn at(seconds: u64) -> MonoTime {
+pub(super) fn at(seconds: u64) -> MonoTime {
     MonoTime::from_millis(3_600_000 + 1_000 * seconds)
 }
 
 /// What both said before so many failures, where the challenger says this.
-fn trial(failures: u64, challenger: f32) -> Trial {
+pub(super) fn trial(failures: u64, challenger: f32) -> Trial {
     let (mut trial, hub) = (Trial::default(), HubId::new("a").expect("a name"));
     let said = |at, challenger| Said { at, champion: 0.01, challenger: Some(challenger) };
     for n in 0..1_000 {
@@ -40,12 +41,12 @@ fn trial(failures: u64, challenger: f32) -> Trial {
     trial
 }
 
-fn now(champion: &Arc<Speaker>, seconds: u64) -> Now<'_> {
+pub(super) fn now(champion: &Arc<Speaker>, seconds: u64) -> Now<'_> {
     Now { settings: ON, champion, failures: 0, now: at(seconds), unix_s: NOON + 200_000 }
 }
 
 /// Turns until nothing is being decided any more.
-async fn turned(learner: &mut Learner, champion: &Arc<Speaker>) -> Option<Arc<Speaker>> {
+pub(super) async fn turned(learner: &mut Learner, champion: &Arc<Speaker>) -> Option<Arc<Speaker>> {
     loop {
         let better = learner.turn(&now(champion, 1)).await;
         if better.is_some() || learner.told().0 != "deciding" {
@@ -56,8 +57,8 @@ async fn turned(learner: &mut Learner, champion: &Arc<Speaker>) -> Option<Arc<Sp
 }
 
 fn learner(state: &Path) -> Learner {
-    let mut learner = Learner::new(Some(state.to_owned()), at(0));
-    let speaks = learner.follow(ON, Some(&shipped()), None, at(0));
+    let mut learner = Learner::new(Some(state.to_owned()), Store::in_memory(), at(0));
+    let speaks = learner.follow(ON, Some(&shipped()), None, (at(0), NOON));
     assert_eq!(speaks.map(|speaks| speaks.origin), Some(Origin::BuiltIn));
     learner
 }
@@ -68,7 +69,7 @@ async fn a_better_model_speaks_and_goes_on_after_a_restart_until_it_is_taken_bac
     let mut learner = learner(state.path());
     let (mut champion, first, second) = (shipped(), learnt_at(1), learnt_at(2));
     for challenger in [&first, &second] {
-        learner.listen(Arc::clone(challenger), at(0));
+        learner.listen(Arc::clone(challenger), &now(&champion, 0));
         assert_eq!(learner.challenger().map(|it| &it.name), Some(&challenger.name));
         *learner.trial().expect("it is listened to") = trial(10, 0.6);
         champion = turned(&mut learner, &champion).await.expect("it is better");
@@ -76,25 +77,28 @@ async fn a_better_model_speaks_and_goes_on_after_a_restart_until_it_is_taken_bac
         assert!(learner.challenger().is_none());
     }
     // The next process finds what this one has learnt, and reads it once.
-    let mut next = Learner::new(Some(state.path().to_owned()), at(0));
-    let speaks = next.follow(ON, Some(&shipped()), None, at(0)).expect("a model");
+    let mut next = Learner::new(Some(state.path().to_owned()), Store::in_memory(), at(0));
+    let speaks = next.follow(ON, Some(&shipped()), None, (at(0), NOON)).expect("a model");
     assert_eq!((&speaks.name, speaks.origin), (&second.name, Origin::Learned));
     assert!(Arc::ptr_eq(
         &speaks,
-        &next.follow(ON, Some(&shipped()), Some(&speaks), at(0)).expect("the same")
+        &next.follow(ON, Some(&shipped()), Some(&speaks), (at(0), NOON)).expect("the same")
     ));
     // Where learning is off, or another model is named, what was learnt in the place of this one is silent.
     let off = LearningSettings { enabled: false, ..ON };
-    assert_eq!(next.follow(off, Some(&shipped()), None, at(0)).map(|it| it.origin), Some(Origin::BuiltIn));
+    assert_eq!(
+        next.follow(off, Some(&shipped()), None, (at(0), NOON)).map(|it| it.origin),
+        Some(Origin::BuiltIn)
+    );
     let named = Speaker::of(&learnt_at(3).model.to_bytes().expect("a model"), Origin::File).map(Arc::new);
     let named = named.expect("a model");
-    assert_eq!(next.follow(ON, Some(&named), None, at(0)).map(|it| it.origin), Some(Origin::File));
-    let speaks = next.follow(ON, Some(&shipped()), None, at(0)).expect("a model");
+    assert_eq!(next.follow(ON, Some(&named), None, (at(0), NOON)).map(|it| it.origin), Some(Origin::File));
+    let speaks = next.follow(ON, Some(&shipped()), None, (at(0), NOON)).expect("a model");
     assert_eq!(speaks.name, second.name);
     // Back, twice, and no further.
     let mut back = || {
-        let gone = next.go_back().expect("files that can be moved");
-        (gone, next.follow(ON, Some(&shipped()), None, at(0)).expect("a model").name.clone())
+        let gone = next.go_back(NOON).expect("files that can be moved");
+        (gone, next.follow(ON, Some(&shipped()), None, (at(0), NOON)).expect("a model").name.clone())
     };
     assert_eq!(back(), (true, first.name.clone()));
     assert_eq!(back(), (true, shipped().name.clone()));
@@ -106,11 +110,13 @@ async fn a_model_that_is_no_better_or_was_not_tried_enough_never_speaks() {
     let state = tempfile::tempdir().expect("a folder");
     let mut learner = learner(state.path());
     let champion = shipped();
-    learner.listen(learnt_at(1), at(0));
+    learner.listen(learnt_at(1), &now(&shipped(), 0));
     *learner.trial().expect("it is listened to") = trial(10, 0.001);
     assert!(turned(&mut learner, &champion).await.is_none());
     assert_eq!(learner.told().0, "idle");
-    learner.listen(learnt_at(1), at(0));
+    let said = |learner: &Learner| learner.ended().map(|(_, said)| said.clone()).unwrap_or_default();
+    assert!(said(&learner).contains("was not better"), "{}", said(&learner));
+    learner.listen(learnt_at(1), &now(&shipped(), 0));
     *learner.trial().expect("it is listened to") = trial(9, 0.6);
     assert!(turned(&mut learner, &champion).await.is_none());
     assert_eq!(learner.told(), ("listening", 9));
@@ -118,6 +124,7 @@ async fn a_model_that_is_no_better_or_was_not_tried_enough_never_speaks() {
     let late = 30 * 86_400 + 1;
     assert!(learner.turn(&now(&champion, late)).await.is_none());
     assert_eq!(learner.told().0, "idle");
+    assert!(said(&learner).contains("met 9 failures, too few"), "{}", said(&learner));
     assert_eq!(std::fs::read_dir(state.path()).expect("a folder").count(), 0, "nothing was written");
 }
 
@@ -127,7 +134,7 @@ async fn a_better_model_that_cannot_be_written_down_does_not_speak() {
     let mut learner = learner(state.path());
     // A folder where the file belongs.
     std::fs::create_dir(state.path().join("learned-built-in.model")).expect("made");
-    learner.listen(learnt_at(1), at(0));
+    learner.listen(learnt_at(1), &now(&shipped(), 0));
     *learner.trial().expect("it is listened to") = trial(10, 0.6);
     assert!(turned(&mut learner, &shipped()).await.is_none());
 }
@@ -154,10 +161,10 @@ async fn none_is_made_too_early_or_of_too_little() {
     assert_eq!(turn(&mut learner, 19, 3_600).await, "idle");
     assert_eq!(turn(&mut learner, 20, 3_600).await, "making");
     // Turned off, it is given up.
-    learner.follow(LearningSettings { enabled: false, ..ON }, Some(&champion), None, at(3_600));
+    learner.follow(LearningSettings { enabled: false, ..ON }, Some(&champion), None, (at(3_600), NOON));
     assert_eq!(learner.told().0, "idle");
-    let mut homeless = Learner::new(None, at(0));
-    homeless.follow(ON, Some(&champion), None, at(0));
+    let mut homeless = Learner::new(None, Store::in_memory(), at(0));
+    homeless.follow(ON, Some(&champion), None, (at(0), NOON));
     assert_eq!(turn(&mut homeless, 100, 90_000).await, "idle");
 }
 

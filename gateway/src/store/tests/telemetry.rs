@@ -77,6 +77,35 @@ fn only_so_many_hubs_are_kept() {
 }
 
 #[tokio::test]
+async fn a_trial_is_there_after_a_restart_until_it_is_over() {
+    let directory = directory();
+    let kept = |store: &Store| store.trial().map(|bytes| bytes.to_vec());
+    let old = opened(directory.path()).await;
+    assert_eq!(kept(&old), None);
+    old.put_trial(Some(vec![1]));
+    closed(old).await;
+    let old = opened(directory.path()).await;
+    assert_eq!(kept(&old), Some(vec![1]));
+    // One that is over here is over, whatever the file says, and so is one that is over in the file.
+    let new = Store::open(directory.path());
+    new.put_trial(None);
+    old.put_trial(Some(vec![2]));
+    closed(old).await;
+    assert!(new.loaded(PATIENCE).await && new.flushed(PATIENCE).await);
+    assert_eq!(kept(&new), None);
+    closed(new).await;
+    let third = opened(directory.path()).await;
+    assert_eq!(kept(&third), None);
+    third.put_trial(Some(vec![3]));
+    closed(third).await;
+    let fourth = Store::open(directory.path());
+    fourth.put_trial(Some(vec![4]));
+    assert!(fourth.loaded(PATIENCE).await);
+    closed(fourth).await;
+    assert_eq!(kept(&opened(directory.path()).await), Some(vec![4]));
+}
+
+#[tokio::test]
 async fn alarms_are_there_after_a_restart_and_newer_ones_win() {
     let directory = directory();
     let old = opened(directory.path()).await;

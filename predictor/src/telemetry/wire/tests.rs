@@ -29,7 +29,7 @@ fn history(periods: u64, seed: u64) -> History {
             let marks = Marks { acted: lot(2) == 0, restarted: lot(2) == 0, common: lot(2) == 0 };
             history.episodes_mut().fail((end - 15, end), marks);
             if lot(2) == 0 {
-                history.episodes_mut().classify(FailureType::Network);
+                history.episodes_mut().classify(FailureType::Known(Kind::Network));
             }
         }
     }
@@ -82,7 +82,7 @@ fn the_bytes_of_version_1_stay_readable() {
     sample.set(Signal::ProbeMs, 1.0);
     history.push(Missing::Counted(0), &sample, 600);
     history.episodes_mut().fail((585, 600), Marks { restarted: true, ..Marks::default() });
-    history.episodes_mut().classify(FailureType::Software);
+    history.episodes_mut().classify(FailureType::Known(Kind::Software));
     let bytes = history.to_bytes(0x0102);
     let mut expected = b"MCHT\x01".to_vec();
     expected.extend([2, 1, 0, 0, 0, 0, 0, 0, 0x58, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);

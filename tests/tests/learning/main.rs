@@ -1,5 +1,7 @@
 //! Does a gateway learn from its own hubs beside its work, does what it learnt outlive it, and can it be taken back?
 
+mod trial;
+
 use std::path::{Path, PathBuf};
 
 use mcphub_predictor::learning::{CHUNK_PERIODS, Cut, chunk};
