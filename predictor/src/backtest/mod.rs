@@ -48,7 +48,7 @@ pub use run::{BacktestError, FOLDS, HorizonReport, Report, ScorerReport, TestedO
 pub use scorer::{Fitted, Scale, Scorer, Span, Unfit};
 pub use scorers::{Fleet, Rowing, Rule, Taught, Yielding};
 pub use split::{Failure, Listed, Protocol, Settings, Split};
-pub use standard::{FOREST_FOR_HUBS, FOREST_FOR_MACHINES, judge, notice};
+pub use standard::{FOREST_FOR_HUBS, FOREST_FOR_MACHINES, REGRESSION_FOR_HUBS, judge, notice};
 pub use text::as_text;
 pub use threshold::threshold_for;
 pub use triggers::{FALSE_CRIES_PER_DAY, SEEN_FAILING_FROM, TriggerReport, seen_failing, triggers};

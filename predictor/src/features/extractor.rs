@@ -125,6 +125,7 @@ impl Extractor {
     fn value(&self, feature: Feature, around: &Surroundings<'_>) -> f32 {
         match feature {
             Feature::Deviation(signal, span) => self.deviation(signal, span).unwrap_or(0.0),
+            Feature::Residual(signal, span) => self.residual(signal, span).unwrap_or(0.0),
             Feature::Rise(signal, span) => self.rise(signal, span).unwrap_or(0.0),
             Feature::Unrest(signal) => self.unrest(signal).unwrap_or(0.0),
             Feature::Mean(signal, span) => self.mean(signal, span).unwrap_or(0.0),
@@ -151,6 +152,11 @@ impl Extractor {
 
     fn deviation(&self, signal: Signal, span: Span) -> Option<f32> {
         Some(self.usual(signal)?.deviation(self.mean(signal, span)?))
+    }
+
+    fn residual(&self, signal: Signal, span: Span) -> Option<f32> {
+        let line = self.reference.line(signal)?;
+        Some(line.residual(self.mean(signal, span)?, self.mean(Signal::Rate, span)?))
     }
 
     fn rise(&self, signal: Signal, span: Span) -> Option<f32> {

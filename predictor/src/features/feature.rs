@@ -52,6 +52,9 @@ pub enum Feature {
     /// How far the mean of a signal is from its median of 24 h, in spreads (1.4826 times the median absolute
     /// deviation of its minutes), within ±20.
     Deviation(Signal, Span),
+    /// How far the mean of a signal is from what the rate of requests lets expect, by a line of least squares over the
+    /// minutes of 24 h, in spreads of what the line leaves, within ±20.
+    Residual(Signal, Span),
     /// How much a signal rises over the span by a line of least squares, in spreads, within ±20.
     Rise(Signal, Span),
     /// The standard deviation of the samples of five minutes, in spreads, 0 to 20.
@@ -85,6 +88,7 @@ impl fmt::Display for Feature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Deviation(signal, span) => write!(f, "{signal}_z_{span}"),
+            Self::Residual(signal, span) => write!(f, "{signal}_residual_{span}"),
             Self::Rise(signal, span) => write!(f, "{signal}_rise_{span}"),
             Self::Unrest(signal) => write!(f, "{signal}_unrest_5m"),
             Self::Mean(signal, span) => write!(f, "{signal}_mean_{span}"),

@@ -36,6 +36,12 @@ impl Minutes {
         self.series[signal as usize].iter().copied().filter(|value| value.is_finite())
     }
 
+    /// What is known of two signals in the same minutes, oldest first.
+    pub(super) fn known_both(&self, a: Signal, b: Signal) -> impl Iterator<Item = (f32, f32)> {
+        let both = self.series[a as usize].iter().zip(&self.series[b as usize]);
+        both.map(|(a, b)| (*a, *b)).filter(|(a, b)| a.is_finite() && b.is_finite())
+    }
+
     /// What is known of the last `minutes`, the newest first, each with its age in minutes.
     pub(super) fn last(&self, signal: Signal, minutes: usize) -> impl Iterator<Item = (usize, f32)> {
         let series = &self.series[signal as usize];

@@ -8,6 +8,7 @@
 mod columns;
 mod extractor;
 mod feature;
+mod line;
 mod minutes;
 mod recent;
 mod recurrence;

@@ -2,6 +2,7 @@
 
 use crate::telemetry::{SIGNALS, Signal};
 
+use super::line::Line;
 use super::minutes::Minutes;
 use super::scale::spread_min;
 
@@ -37,17 +38,23 @@ impl Usual {
 #[derive(Debug, Clone)]
 pub(super) struct Reference {
     usual: [Option<Usual>; SIGNALS],
+    lines: [Option<Line>; SIGNALS],
     scratch: Vec<f32>,
     next: usize,
 }
 
 impl Reference {
     pub(super) fn new() -> Self {
-        Self { usual: [None; SIGNALS], scratch: Vec::new(), next: 0 }
+        Self { usual: [None; SIGNALS], lines: [None; SIGNALS], scratch: Vec::new(), next: 0 }
     }
 
     pub(super) fn of(&self, signal: Signal) -> Option<Usual> {
         self.usual[signal as usize]
+    }
+
+    /// What of a signal is load.
+    pub(super) fn line(&self, signal: Signal) -> Option<Line> {
+        self.lines[signal as usize]
     }
 
     /// Looks at one signal again, each in its turn: medians of a day cost some 20 µs and move slowly.
@@ -58,6 +65,8 @@ impl Reference {
 
     /// Looks at all signals again.
     pub(super) fn refresh_all(&mut self, minutes: &Minutes) {
+        // The rate first: every line needs what is usual of it.
+        self.refresh(Signal::Rate, minutes);
         for signal in Signal::ALL {
             self.refresh(signal, minutes);
         }
@@ -68,6 +77,8 @@ impl Reference {
         self.scratch.extend(minutes.known(signal));
         self.usual[signal as usize] =
             (self.scratch.len() >= KNOWN_MIN).then(|| usual_of(&mut self.scratch, spread_min(signal)));
+        let both = self.of(signal).zip(self.of(Signal::Rate));
+        self.lines[signal as usize] = both.and_then(|(usual, rate)| Line::of(minutes, signal, usual, rate));
     }
 }
 

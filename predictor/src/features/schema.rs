@@ -34,6 +34,10 @@ impl Schema {
             features.extend([Span::M5, Span::M30, Span::M120].map(|span| Feature::Rise(signal, span)));
             features.push(Feature::Unrest(signal));
         }
+        for signal in [Signal::P95Ms, Signal::Cpu] {
+            let spans = [Span::M1, Span::M5, Span::M30];
+            features.extend(spans.map(|span| Feature::Residual(signal, span)));
+        }
         for signal in [Signal::ProbeFail, Signal::Errors, Signal::Timeouts, Signal::Refused] {
             let spans = [Span::S15, Span::M1, Span::M5, Span::M30];
             features.extend(spans.map(|span| Feature::Mean(signal, span)));

@@ -75,6 +75,9 @@ pub fn clause(feature: Feature, value: f32) -> String {
         Feature::Deviation(signal, span) => {
             format!("{} is {} what is usual {}", subject(signal), spreads(value), over(span))
         }
+        Feature::Residual(signal, span) => {
+            format!("{} is {} what its requests explain {}", subject(signal), spreads(value), over(span))
+        }
         Feature::Rise(signal, span) => {
             let way = if value < 0.0 { "fallen" } else { "risen" };
             format!("{} has {way} by {:.1} spreads {}", subject(signal), value.abs(), over(span))
@@ -153,6 +156,11 @@ mod tests {
             Feature::Deviation(Signal::ConnectMs, Span::M5),
             8.24,
             "the time to connect is 8.2 spreads above what is usual over five minutes",
+        );
+        check(
+            Feature::Residual(Signal::Cpu, Span::M1),
+            -2.5,
+            "the load of its processors is 2.5 spreads below what its requests explain over a minute",
         );
         check(
             Feature::Rise(Signal::Memory, Span::M120),

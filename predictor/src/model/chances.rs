@@ -13,7 +13,7 @@ impl Model {
         let mut chances = [0.0; HORIZONS.len()];
         for (chance, horizon) in chances.iter_mut().zip(&self.horizons) {
             let HorizonModel { estimator, calibrator, base_rate, .. } = horizon;
-            // The mean of trees lies within 0 to 1, but for rounding.
+            // It lies within 0 to 1, but for rounding.
             let score = f64::from(estimator.predict(row)?).clamp(0.0, 1.0);
             *chance = calibrator.probability(score).unwrap_or(*base_rate);
         }

@@ -111,8 +111,19 @@ impl Logistic {
     /// How likely the event is for this row, 0 to 1.
     pub fn predict(&self, row: &[f32]) -> Result<f32, RowsError> {
         check_row(self.terms.len(), row)?;
-        let logit = self.terms.iter().zip(row).map(|(term, value)| term.of(*value)).sum::<f32>();
-        Ok(sigmoid(self.intercept + logit))
+        Ok(sigmoid(self.logit(row.iter().copied())))
+    }
+
+    /// The logit of a row, of which its owner knows that it is sound.
+    pub(super) fn logit(&self, row: impl Iterator<Item = f32>) -> f32 {
+        self.intercept + self.terms.iter().zip(row).map(|(term, value)| term.of(value)).sum::<f32>()
+    }
+
+    /// What part of the whole weight per standard deviation each feature has; together 1, or 0 if none has any.
+    pub fn importance(&self) -> Vec<f32> {
+        let total: f32 = self.terms.iter().map(|term| term.weight.abs()).sum();
+        let part = |weight: f32| if total > 0.0 { weight.abs() / total } else { 0.0 };
+        self.terms.iter().map(|term| part(term.weight)).collect()
     }
 
     /// How many logits each feature adds to those of the intercept. `moves` is overwritten.

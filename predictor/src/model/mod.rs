@@ -4,6 +4,7 @@
 //! a forecast must be cheap, must refuse a row that it was not made for, and must say which features moved it. Around
 //! them stands what makes a score a probability and a time, and the file in which all of it is kept.
 
+mod blend;
 pub mod calibration;
 mod chances;
 mod estimator;
@@ -17,7 +18,9 @@ pub mod prior;
 pub mod profile;
 mod rows;
 mod teacher;
+mod tempered;
 
+pub use blend::{Blend, BlendSettings, LEAN};
 pub use estimator::Estimator;
 pub use forest::{DEPTH_MAX, FitError, Forest, ForestSettings};
 pub use kind::{Kind, KindClassifier, KindSettings, Kinds, NAMED_AT};

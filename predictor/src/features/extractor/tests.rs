@@ -95,6 +95,49 @@ fn what_is_not_known_is_usual() {
     assert_eq!(one(&extractor, Feature::Known(Signal::P50Ms)), 1.0);
 }
 
+/// A hub whose load swings by a half either way, and whose processor and slowest answers follow it.
+fn swinging(at: usize, slower: f32) -> Sample {
+    let mut sample = quiet(at);
+    let rate = 50.0 * (1.0 + 0.5 * (at as f32 / 5_760.0 * std::f32::consts::TAU).sin());
+    sample.set(Signal::Rate, rate * (0.95 + 0.1 * dice(at)));
+    sample.set(Signal::Cpu, 0.008 * rate * slower + 0.02 * dice(at + 5_000_000));
+    sample.set(Signal::P95Ms, 4.0 * rate * slower * (0.9 + 0.2 * dice(at + 6_000_000)));
+    sample
+}
+
+#[test]
+fn what_the_load_explains_is_no_residual() {
+    let residual = |signal| Feature::Residual(signal, Span::M5);
+    // A quarter of a day in, the load is at its peak; a fifth more work for the same is a fault, and no more load is.
+    let (day, peak) = (4 * 1_440, 4 * 1_800);
+    let well = fed(peak, |at| swinging(at, 1.0));
+    let ill = fed(peak, |at| swinging(at, if at + 20 < peak { 1.0 } else { 1.2 }));
+    for signal in [Signal::Cpu, Signal::P95Ms] {
+        assert!(one(&well, residual(signal)).abs() < 1.5, "{signal}: {}", one(&well, residual(signal)));
+        assert!(one(&ill, residual(signal)) > 2.5, "{signal}: {}", one(&ill, residual(signal)));
+    }
+    // Half a day later the load is at its lowest: the same fault is far from usual for it, though not for the day.
+    let ill = fed(day + 4 * 1_080, |at| swinging(at, if at + 20 < day + 4 * 1_080 { 1.0 } else { 1.4 }));
+    assert!(one(&ill, Feature::Deviation(Signal::Cpu, Span::M5)) < 0.0);
+    assert!(one(&ill, residual(Signal::Cpu)) > 2.5);
+    // Without a rate, or a signal, or an hour, there is nothing to explain.
+    let silent = |at| {
+        let mut sample = swinging(at, 1.2);
+        sample.set(Signal::Rate, f32::NAN);
+        sample
+    };
+    for extractor in [fed(peak, silent), fed(100, |at| swinging(at, 1.2)), fed(peak, quiet)] {
+        assert_eq!(one(&extractor, residual(Signal::Cpu)), 0.0);
+    }
+}
+
+#[test]
+fn a_failure_in_the_day_does_not_bend_the_line() {
+    let fails = |at: usize| swinging(at, if (4 * 1_500..4 * 1_560).contains(&at) { 3.0 } else { 1.0 });
+    let extractor = fed(4 * 1_800, fails);
+    assert!(one(&extractor, Feature::Residual(Signal::P95Ms, Span::M5)).abs() < 1.5);
+}
+
 /// A failure of two hours in a day does not become what is usual.
 #[test]
 fn the_usual_bears_with_a_failure() {

@@ -22,7 +22,7 @@ use wire::{Reader, Writer};
 pub const MAGIC: [u8; 8] = *b"MCPHUBFM";
 
 /// The version of the format. Any change of the body makes the next one.
-pub const FORMAT: u16 = 1;
+pub const FORMAT: u16 = 2;
 
 /// The largest file that is read: twenty times the usual model of three horizons and four kinds.
 pub const FILE_MAX: usize = 32 << 20;

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::model::calibration::{BIN_EDGES, Bin, Calibrator, KNOTS_MAX, Knot, Map};
 use crate::model::profile::{EDGES, Profile};
-use crate::model::{Estimator, Forest, Kind, KindClassifier, Logistic, Node, Term};
+use crate::model::{Blend, Estimator, Forest, Kind, KindClassifier, Logistic, Node, Term};
 
 /// Stands for the feature of a node that asks nothing.
 const LEAF: u16 = u16::MAX;
@@ -20,6 +20,7 @@ const JUDGES_MAX: usize = 4;
 
 const FOREST: u8 = 1;
 const LOGISTIC: u8 = 2;
+const BLEND: u8 = 3;
 
 const IDENTITY: u8 = 0;
 const PLATT: u8 = 1;
@@ -155,19 +156,16 @@ fn write_estimator(estimator: &Estimator, to: &mut Writer) -> Result<(), ModelFi
     match estimator {
         Estimator::Forest(forest) => {
             to.u8(FOREST);
-            forest.importance().iter().for_each(|part| to.f32(*part));
-            to.count("trees", forest.nodes().len(), TREES_MAX)?;
-            for nodes in forest.nodes() {
-                to.count("nodes of a tree", nodes.len(), NODES_MAX)?;
-                nodes.iter().for_each(|node| write_node(node, to));
-            }
+            write_forest(forest, to)?;
         }
         Estimator::Logistic(logistic) => {
             to.u8(LOGISTIC);
-            to.f32(logistic.intercept());
-            for term in logistic.terms() {
-                [term.mean, term.scale, term.weight].into_iter().for_each(|value| to.f32(value));
-            }
+            write_logistic(logistic, to);
+        }
+        Estimator::Blend(blend) => {
+            to.u8(BLEND);
+            write_forest(blend.forest(), to)?;
+            write_logistic(blend.logistic(), to);
         }
     }
     Ok(())
@@ -175,26 +173,51 @@ fn write_estimator(estimator: &Estimator, to: &mut Writer) -> Result<(), ModelFi
 
 fn read_estimator(from: &mut Reader<'_>, width: usize) -> Result<Estimator, ModelFileError> {
     match from.u8("the learner")? {
-        FOREST => {
-            let importance = (0..width).map(|_| from.f32("an importance")).collect::<Result<_, _>>()?;
-            let count = from.count("trees", TREES_MAX, 4)?;
-            let trees = (0..count).map(|_| read_tree(from)).collect::<Result<_, _>>()?;
-            Forest::from_nodes(width, trees, importance).map(Estimator::Forest).map_err(ModelFileError::Nodes)
-        }
-        LOGISTIC => {
-            let what = "a regression";
-            let intercept = from.f32(what)?;
-            let mut terms = Vec::with_capacity(width);
-            for _ in 0..width {
-                let (mean, scale, weight) = (from.f32(what)?, from.f32(what)?, from.f32(what)?);
-                terms.push(Term { mean, scale, weight });
-            }
-            Logistic::from_terms(intercept, terms)
-                .map(Estimator::Logistic)
-                .ok_or(ModelFileError::Improper { what })
+        FOREST => read_forest(from, width).map(Estimator::Forest),
+        LOGISTIC => read_logistic(from, width).map(Estimator::Logistic),
+        BLEND => {
+            let (forest, logistic) = (read_forest(from, width)?, read_logistic(from, width)?);
+            Blend::from_parts(forest, logistic)
+                .map(Estimator::Blend)
+                .ok_or(ModelFileError::Improper { what: "the width of a learner" })
         }
         _ => Err(ModelFileError::Improper { what: "the learner" }),
     }
+}
+
+fn write_forest(forest: &Forest, to: &mut Writer) -> Result<(), ModelFileError> {
+    forest.importance().iter().for_each(|part| to.f32(*part));
+    to.count("trees", forest.nodes().len(), TREES_MAX)?;
+    for nodes in forest.nodes() {
+        to.count("nodes of a tree", nodes.len(), NODES_MAX)?;
+        nodes.iter().for_each(|node| write_node(node, to));
+    }
+    Ok(())
+}
+
+fn read_forest(from: &mut Reader<'_>, width: usize) -> Result<Forest, ModelFileError> {
+    let importance = (0..width).map(|_| from.f32("an importance")).collect::<Result<_, _>>()?;
+    let count = from.count("trees", TREES_MAX, 4)?;
+    let trees = (0..count).map(|_| read_tree(from)).collect::<Result<_, _>>()?;
+    Forest::from_nodes(width, trees, importance).map_err(ModelFileError::Nodes)
+}
+
+fn write_logistic(logistic: &Logistic, to: &mut Writer) {
+    to.f32(logistic.intercept());
+    for term in logistic.terms() {
+        [term.mean, term.scale, term.weight].into_iter().for_each(|value| to.f32(value));
+    }
+}
+
+fn read_logistic(from: &mut Reader<'_>, width: usize) -> Result<Logistic, ModelFileError> {
+    let what = "a regression";
+    let intercept = from.f32(what)?;
+    let mut terms = Vec::with_capacity(width);
+    for _ in 0..width {
+        let (mean, scale, weight) = (from.f32(what)?, from.f32(what)?, from.f32(what)?);
+        terms.push(Term { mean, scale, weight });
+    }
+    Logistic::from_terms(intercept, terms).ok_or(ModelFileError::Improper { what })
 }
 
 fn write_node(node: &Node, to: &mut Writer) {

@@ -5,7 +5,7 @@ use proptest::sample::Index;
 
 use super::*;
 use crate::model::calibration::{BIN_EDGES, Bin, Knot, Map};
-use crate::model::{Forest, Logistic, Node, Term};
+use crate::model::{Blend, Forest, Logistic, Node, Term};
 
 fn names() -> Vec<String> {
     ["connect_z", "p95_z", "memory_slope_30"].map(str::to_owned).to_vec()
@@ -23,16 +23,28 @@ fn split(mean: f32, feature: u16, above: u32) -> Node {
     Node { mean, threshold: 1.5, above, feature }
 }
 
-fn forest() -> Estimator {
+fn grown() -> Forest {
     let small = vec![split(0.1, 1, 2), leaf(0.05), leaf(0.7)];
     let deep = vec![split(0.2, 2, 4), split(0.1, 0, 3), leaf(0.0), leaf(0.3), leaf(1.0)];
     let stump = vec![leaf(0.02)];
-    Estimator::Forest(Forest::from_nodes(3, vec![small, deep, stump], vec![0.2, 0.5, 0.3]).unwrap())
+    Forest::from_nodes(3, vec![small, deep, stump], vec![0.2, 0.5, 0.3]).unwrap()
+}
+
+fn fitted() -> Logistic {
+    let term = |weight| Term { mean: 0.5, scale: 2.0, weight };
+    Logistic::from_terms(-3.0, vec![term(1.0), term(0.0), term(-0.5)]).unwrap()
+}
+
+fn forest() -> Estimator {
+    Estimator::Forest(grown())
 }
 
 fn logistic() -> Estimator {
-    let term = |weight| Term { mean: 0.5, scale: 2.0, weight };
-    Estimator::Logistic(Logistic::from_terms(-3.0, vec![term(1.0), term(0.0), term(-0.5)]).unwrap())
+    Estimator::Logistic(fitted())
+}
+
+fn blend() -> Estimator {
+    Estimator::Blend(Blend::from_parts(grown(), fitted()).unwrap())
 }
 
 fn horizon(estimator: Estimator, map: Map) -> HorizonModel {
@@ -54,7 +66,7 @@ fn model() -> Model {
         profiles: vec![profile; 3],
         horizons: [
             horizon(forest(), Map::Identity),
-            horizon(forest(), Map::Isotonic(vec![knot(0.1, 0.0), knot(0.5, 0.8)])),
+            horizon(blend(), Map::Isotonic(vec![knot(0.1, 0.0), knot(0.5, 0.8)])),
             horizon(logistic(), Map::Platt { slope: 0.9, offset: -0.1 }),
         ],
         kinds: KindClassifier::from_judges(std::array::from_fn(|_| vec![forest(), logistic()])),

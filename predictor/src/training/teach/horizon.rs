@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::backtest::{BUDGETS, Predictions, Watch, threshold_for};
+use crate::model::BlendSettings;
 use crate::model::calibration::{Calibrator, Method, Unseen};
 use crate::model::file::{HorizonModel, Quality, Threshold};
 use crate::telemetry::{MERGE_GAP, PERIOD};
@@ -22,7 +23,8 @@ pub(super) fn learn(
     settings: &Teaching,
 ) -> Result<HorizonModel, TeachError> {
     let minutes = horizon.as_secs() / 60;
-    let (recipe, every, folds) = (Recipe::Forest(settings.forest), class.learnt_every(), class.folds());
+    let recipe = Recipe::Blend(BlendSettings { forest: settings.forest, logistic: settings.logistic });
+    let (every, folds) = (class.learnt_every(), class.folds());
     let examples = class.examples(horizon);
     let scores = out_of_fold(examples, folds, every, &recipe)
         .map_err(|source| TeachError::Folds { minutes, source })?;
@@ -68,7 +70,7 @@ pub(super) fn learn(
     })
 }
 
-/// The mean of trees lies within 0 to 1, but for rounding.
+/// A score lies within 0 to 1, but for rounding.
 fn within(score: f32) -> f32 {
     score.clamp(0.0, 1.0)
 }

@@ -1,6 +1,6 @@
 //! How do the records of many hubs become a whole model?
 //!
-//! For each horizon a forest is grown on all hubs, and four more, each without a quarter of them. What these say of the
+//! For each horizon a forest that leans on a regression is fitted on all hubs, and four more, each without a quarter of them. What these say of the
 //! hubs that they have not seen is the only judge: it makes scores probabilities, sets the thresholds of alarms, and
 //! tells how good the model is. From the moments around failures whose kind is known it learns to tell kinds apart.
 //! Then it is noted what the features looked like, so that a stranger is known for one.
@@ -13,12 +13,12 @@
 
 use std::ops::Range;
 
-use crate::backtest::FOREST_FOR_HUBS;
+use crate::backtest::{FOREST_FOR_HUBS, REGRESSION_FOR_HUBS};
 use crate::features::Schema;
 use crate::model::calibration::CalibrationError;
 use crate::model::file::{Columns, Model, Training};
 use crate::model::hazard::HORIZONS;
-use crate::model::{FitError, ForestSettings, Kind, KindSettings};
+use crate::model::{FitError, ForestSettings, Kind, KindSettings, LogisticSettings};
 use crate::telemetry::Sample;
 
 use super::{FoldError, SeriesError};
@@ -84,6 +84,8 @@ pub struct Teaching {
     pub schema: Schema,
     /// How forests are grown; its seed is the seed of everything.
     pub forest: ForestSettings,
+    /// How the regressions are fitted that forests lean on.
+    pub logistic: LogisticSettings,
     /// What tells kinds apart.
     pub kinds: KindSettings,
     /// The most moments that models are asked about, all hubs together: there is one each half minute, and fewer where
@@ -101,6 +103,7 @@ impl Default for Teaching {
         Self {
             schema: Schema::telemetry(),
             forest: FOREST_FOR_HUBS,
+            logistic: REGRESSION_FOR_HUBS,
             kinds: KindSettings::default(),
             asked_max: 400_000,
             learnt_max: 100_000,
