@@ -76,7 +76,7 @@ fn plans<M: Measurement>(group: &mut BenchmarkGroup<'_, M>, hubs: usize) {
                 bencher.iter(|| (0..hubs).for_each(|at| _ = black_box(watched.evidence(at))));
             });
             group.bench_function(name("look at the probe schedule", hubs), |bencher| {
-                bencher.iter(|| black_box(watched.schedule.wake_at(NOW)));
+                bencher.iter(|| black_box(watched.schedule.wake_at()));
             });
         }
         group.bench_function(name(&format!("decide, {times}"), hubs), |bencher| {

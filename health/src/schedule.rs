@@ -121,8 +121,9 @@ impl Schedule {
             lots: name,
         };
         entry.next = now.after(part(spread, entry.lot()));
-        self.hubs.insert(hub.clone(), entry);
-        self.note(&hub, now, None);
+        entry.noted = entry.next;
+        self.agenda.insert((entry.noted, hub.clone()));
+        self.hubs.insert(hub, entry);
     }
 
     /// Probes this hub no more, and forgets what is known about it.

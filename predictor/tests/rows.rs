@@ -86,7 +86,7 @@ fn is_sound(feature: Feature, value: f32) -> bool {
     let within = |least: f32, most: f32| (least..=most).contains(&value);
     value.is_finite()
         && match feature {
-            Feature::Deviation(..) | Feature::Rise(..) => within(-20.0, 20.0),
+            Feature::Deviation(..) | Feature::Residual(..) | Feature::Rise(..) => within(-20.0, 20.0),
             Feature::Unrest(_) | Feature::Strain => within(0.0, 20.0),
             Feature::Known(_) => value == 0.0 || value == 1.0,
             Feature::Slow | Feature::Neighbours | Feature::Kin | Feature::SameTime(_) => within(0.0, 1.0),
