@@ -163,7 +163,7 @@ impl Schedule {
     pub fn suspect(&mut self, hub: &HubId, now: MonoTime) {
         if let Some(entry) = self.hubs.get_mut(hub) {
             entry.suspected.get_or_insert(now);
-            self.note(hub, now, Some(now));
+            self.note(hub, now, None);
         }
     }
 

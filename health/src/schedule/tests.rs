@@ -101,6 +101,23 @@ fn a_healthy_hub_is_probed_at_its_interval() {
 }
 
 #[test]
+fn nobody_looks_where_nothing_is_due() {
+    let mut world = World::new(3, 5);
+    let mut looks = 0;
+    world.run(
+        60_000,
+        |_| Does::Answer(5),
+        |_| {
+            looks += 1;
+            false
+        },
+    );
+    // Once for each probe that goes out, and once for each that comes back.
+    assert!(looks <= 2 * world.sent.len() + 1, "{looks} looks for {} probes", world.sent.len());
+    assert!(world.schedule.ripe(at(world.now)).count() <= 1);
+}
+
+#[test]
 fn a_failed_request_is_looked_into_at_once_and_once() {
     let mut world = World::new(1, 1);
     world.run(5_000, |_| Does::Answer(5), |_| false);
