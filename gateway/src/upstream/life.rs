@@ -33,15 +33,22 @@ impl Life {
     }
 }
 
+impl Known {
+    /// Takes in what probes say of the present life. That its name becomes known does not make it another one: what it
+    /// has said before stays, above all which tools may be called twice.
+    fn enter(&mut self, boot: Boot) {
+        if self.boot.id.is_some() && self.boot.id != boot.id {
+            self.offered = None;
+            self.marks.clear();
+        }
+        self.boot = boot;
+    }
+}
+
 impl Upstream {
     /// What probes say of the hub's present life.
     pub fn note_boot(&self, boot: Boot) {
-        let mut known = self.life.known();
-        if known.boot.id != boot.id {
-            known.offered = None;
-            known.marks.clear();
-        }
-        known.boot = boot;
+        self.life.known().enter(boot);
     }
 
     /// Had the hub a reason to forget a session with which it last worked at `worked`? `told`: which life of it says so.
@@ -170,12 +177,13 @@ mod tests {
     #[test]
     fn marks_belong_to_one_life() {
         let hub = upstream();
-        hub.note_boot(boot("one", None));
         hub.note_tools(
             br#"{"id":1,"result":{"tools":[{"name":"a","annotations":{"readOnlyHint":true}},
             {"name":"b","annotations":{"idempotentHint":true,"readOnlyHint":false}},{"name":"c"}]}}"#,
         );
         hub.note_tools(b"{\"id\":1,\"error\":{}}");
+        // A client may ask sooner than the first probe that is told which life this is.
+        hub.note_boot(boot("one", None));
         let marks = ["a", "b", "c", "d"].map(|tool| hub.marks_of(tool));
         assert_eq!(marks, [Marks::ReadOnly, Marks::Idempotent, Marks::None, Marks::None]);
         hub.note_boot(boot("two", Some(1)));
