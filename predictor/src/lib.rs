@@ -17,6 +17,7 @@ mod decide;
 mod expect;
 pub mod features;
 mod forecast;
+mod frame;
 mod inputs;
 pub mod insight;
 pub mod learning;

@@ -23,6 +23,8 @@ use std::collections::BTreeMap;
 
 use mcphub_routing::HubId;
 
+use crate::frame::{self, Unframed};
+
 use super::trial::{FAILURES_MAX, NONE, ROUNDS_MAX, Trial};
 
 const MAGIC: [u8; 4] = *b"MCHC";
@@ -64,12 +66,22 @@ pub enum KeptError {
     Part(&'static str),
 }
 
+impl From<Unframed> for KeptError {
+    fn from(unframed: Unframed) -> Self {
+        match unframed {
+            Unframed::Foreign => Self::Foreign,
+            Unframed::Version(later) => Self::Version(later),
+            Unframed::CheckSum => Self::CheckSum,
+            Unframed::NoVersion => Self::Part("version"),
+        }
+    }
+}
+
 impl Trial {
     /// The bytes to keep.
     pub fn to_bytes(&self, of: &Parties) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(128 + 64 * self.failures.len() + ROUND * self.rounds.len());
-        bytes.extend(MAGIC);
-        bytes.push(VERSION);
+        frame::begin(&mut bytes, MAGIC, VERSION);
         name(&mut bytes, &of.champion);
         name(&mut bytes, &of.challenger);
         bytes.extend(of.began.to_le_bytes());
@@ -87,9 +99,7 @@ impl Trial {
             bytes.extend(champion.to_le_bytes());
             bytes.extend(challenger.to_le_bytes());
         }
-        let sum = crc32fast::hash(&bytes);
-        bytes.extend(sum.to_le_bytes());
-        bytes
+        frame::end(bytes)
     }
 
     /// Reads what [`Self::to_bytes`] wrote: whose it is, and the trial.
@@ -97,17 +107,7 @@ impl Trial {
     /// # Errors
     /// The bytes are damaged, a later program's, or somebody else's.
     pub fn from_bytes(bytes: &[u8]) -> Result<(Parties, Self), KeptError> {
-        if bytes.len() > BYTES_MAX || bytes.iter().zip(&MAGIC).any(|(byte, magic)| byte != magic) {
-            return Err(KeptError::Foreign);
-        }
-        let (body, sum) = bytes.split_last_chunk().ok_or(KeptError::CheckSum)?;
-        match body.get(MAGIC.len()) {
-            Some(&version) if version > VERSION => return Err(KeptError::Version(version)),
-            _ if crc32fast::hash(body) != u32::from_le_bytes(*sum) => return Err(KeptError::CheckSum),
-            Some(&VERSION) => {}
-            _ => return Err(KeptError::Part("version")),
-        }
-        let mut reader = Reader(&body[MAGIC.len() + 1..]);
+        let mut reader = Reader(frame::contents(bytes, MAGIC, VERSION, BYTES_MAX)?);
         let (champion, challenger) = (reader.name("name")?, reader.name("name")?);
         let (began, ripe_at) = (reader.long()?, reader.long()?);
         let failures = reader.failures()?;
@@ -252,9 +252,7 @@ mod tests {
     fn signed(mut bytes: Vec<u8>, alter: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
         bytes.truncate(bytes.len() - 4);
         alter(&mut bytes);
-        let sum = crc32fast::hash(&bytes);
-        bytes.extend(sum.to_le_bytes());
-        bytes
+        frame::end(bytes)
     }
 
     #[test]

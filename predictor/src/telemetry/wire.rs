@@ -26,6 +26,7 @@ use super::history::History;
 use super::ring::{COARSE_MAX, FINE_MAX, Ring};
 use super::{SIGNALS, Signal};
 use crate::FailureType;
+use crate::frame::{self, Unframed};
 use crate::model::Kind;
 
 const MAGIC: [u8; 4] = *b"MCHT";
@@ -61,13 +62,23 @@ pub enum WireError {
     Part(&'static str),
 }
 
+impl From<Unframed> for WireError {
+    fn from(unframed: Unframed) -> Self {
+        match unframed {
+            Unframed::Foreign => Self::Foreign,
+            Unframed::Version(later) => Self::Version(later),
+            Unframed::CheckSum => Self::CheckSum,
+            Unframed::NoVersion => Self::Part("version"),
+        }
+    }
+}
+
 impl History {
     /// The bytes to keep; `origin` says whose they are.
     pub fn to_bytes(&self, origin: u64) -> Vec<u8> {
         let Ring { coarse, fine } = &self.ring;
         let mut bytes = Vec::with_capacity(HEAD + 2 * SIGNALS * (coarse.len() + fine.len()));
-        bytes.extend(MAGIC);
-        bytes.push(VERSION);
+        frame::begin(&mut bytes, MAGIC, VERSION);
         for number in [origin, self.newest, self.restarted_at.unwrap_or(0), self.periods] {
             bytes.extend(number.to_le_bytes());
         }
@@ -88,9 +99,7 @@ impl History {
             codes.extend(coarse.iter().chain(fine).map(|row| row.0[signal]));
             column(&mut bytes, &codes);
         }
-        let sum = crc32fast::hash(&bytes);
-        bytes.extend(sum.to_le_bytes());
-        bytes
+        frame::end(bytes)
     }
 
     /// Reads what [`Self::to_bytes`] wrote: whose it is, and the past.
@@ -98,18 +107,7 @@ impl History {
     /// # Errors
     /// The bytes are damaged, a later program's, or somebody else's.
     pub fn from_bytes(bytes: &[u8]) -> Result<(u64, Self), WireError> {
-        let foreign = bytes.len() > BYTES_MAX || bytes.iter().zip(&MAGIC).any(|(byte, magic)| byte != magic);
-        if foreign {
-            return Err(WireError::Foreign);
-        }
-        let (body, sum) = bytes.split_last_chunk::<SUM>().ok_or(WireError::CheckSum)?;
-        match body.get(MAGIC.len()) {
-            Some(&version) if version > VERSION => return Err(WireError::Version(version)),
-            _ if crc32fast::hash(body) != u32::from_le_bytes(*sum) => return Err(WireError::CheckSum),
-            Some(&VERSION) => {}
-            _ => return Err(WireError::Part("version")),
-        }
-        let mut reader = Reader(&body[MAGIC.len() + 1..]);
+        let mut reader = Reader(frame::contents(bytes, MAGIC, VERSION, BYTES_MAX)?);
         let read = reader.history();
         let (origin, history) = read.ok_or(WireError::Part("length"))?.map_err(WireError::Part)?;
         if reader.0.is_empty() { Ok((origin, history)) } else { Err(WireError::Part("length")) }
