@@ -3,7 +3,7 @@
 
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
-use mcphub_http1::request::HeadScan;
+use mcphub_http1::head::HeadScan;
 use mcphub_http1::{Framing, HeadLimits, Known, RequestHead};
 
 fuzz_target!(|input: &[u8]| {

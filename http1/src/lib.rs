@@ -12,6 +12,7 @@
 
 pub mod body;
 pub mod fields;
+pub mod head;
 mod known;
 pub mod request;
 pub mod response;

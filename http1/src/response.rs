@@ -1,7 +1,8 @@
 //! Reading a response head from a hub.
 
 use crate::fields::{Fields, list};
-use crate::request::{EMPTY_LINE, HeadScan, chunked, content_length, take_head};
+use crate::head::{EMPTY_LINE, HeadScan, take_head};
+use crate::request::{chunked, content_length};
 use crate::{FIELDS_MAX, Framing, HeadLimits, Known, Refusal};
 use bytes::{Bytes, BytesMut};
 use std::mem::MaybeUninit;

@@ -113,7 +113,7 @@ mod tests {
     use crate::admin::words::{Drain, SwitchTraffic};
     use bytes::BytesMut;
     use mcphub_http1::HeadLimits;
-    use mcphub_http1::request::HeadScan;
+    use mcphub_http1::head::HeadScan;
 
     fn head(content_type: &str) -> RequestHead {
         let text = format!("POST /v1/drain HTTP/1.1\r\nHost: x\r\nContent-Type: {content_type}\r\n\r\n");

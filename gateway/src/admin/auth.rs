@@ -52,7 +52,7 @@ mod tests {
     use super::*;
     use bytes::BytesMut;
     use mcphub_http1::HeadLimits;
-    use mcphub_http1::request::HeadScan;
+    use mcphub_http1::head::HeadScan;
 
     fn head(lines: &str) -> RequestHead {
         let mut text = BytesMut::from(format!("{lines}\r\n\r\n").as_bytes());

@@ -101,7 +101,7 @@ pub(crate) mod tests {
     use crate::cache::entry::{Freshness, tests::secs};
     use bytes::BytesMut;
     use mcphub_http1::HeadLimits;
-    use mcphub_http1::request::HeadScan;
+    use mcphub_http1::head::HeadScan;
     use mcphub_mcp::cache::Cacheable;
 
     pub(crate) fn settings() -> CacheSettings {

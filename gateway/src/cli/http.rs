@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use bytes::BytesMut;
-use mcphub_http1::request::HeadScan;
+use mcphub_http1::head::HeadScan;
 use mcphub_http1::{BodyReader, HeadLimits, Piece, ResponseHead};
 
 use crate::clock;

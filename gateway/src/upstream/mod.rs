@@ -27,7 +27,7 @@ use bytes::BytesMut;
 use mcphub_conf::settings::{HubSettings, HubUrl, LimitSettings, UpstreamSettings};
 use mcphub_health::Recorder;
 use mcphub_http1::HeadLimits;
-use mcphub_http1::request::HeadScan;
+use mcphub_http1::head::HeadScan;
 use pool::Pool;
 use std::io;
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 use super::*;
 use bytes::BytesMut;
-use mcphub_http1::request::HeadScan;
+use mcphub_http1::head::HeadScan;
 use mcphub_http1::{Framing, HeadLimits, Known, RequestHead};
 use mcphub_mcp::{EraDecision, Kind, ModernHeaders, envelope, era, peek};
 
