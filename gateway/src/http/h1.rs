@@ -1,11 +1,11 @@
 //! One client connection of HTTP/1.x: heads in, answers out, kept alive in between.
 
 use super::BodyFlaw;
-use crate::net::{JOINED_MAX, Wire};
+use crate::net::Wire;
 use crate::prompt::Prompt;
 use bytes::{Bytes, BytesMut};
 use mcphub_conf::settings::LimitSettings;
-use mcphub_http1::request::HeadScan;
+use mcphub_http1::head::HeadScan;
 use mcphub_http1::{BodyReader, FieldLines, Framing, HeadLimits, Piece, Refusal, RequestHead, write};
 use std::io;
 use std::time::{Duration, Instant};
@@ -319,12 +319,7 @@ impl Exchange<'_> {
         write::response_head(&mut connection.out, status, lines, framing_of(body), close);
         let body = if self.bodyless { &[] } else { body };
         let deadline = connection.limits.write_deadline;
-        let written = if body.len() <= JOINED_MAX {
-            connection.out.extend_from_slice(body);
-            connection.wire.write(&[&connection.out], deadline).await
-        } else {
-            connection.wire.write(&[&connection.out, body], deadline).await
-        };
+        let written = connection.wire.write_joined(&mut connection.out, [body, &[]], deadline).await;
         self.sent = if written.is_ok() { Sent::Whole } else { Sent::Broken };
         written
     }
@@ -348,13 +343,7 @@ impl Exchange<'_> {
         let deadline = connection.limits.write_deadline;
         let written = if framing == Framing::Chunked && !piece.is_empty() {
             write::chunk_start(&mut connection.out, piece.len());
-            if piece.len() <= JOINED_MAX {
-                connection.out.extend_from_slice(piece);
-                connection.out.extend_from_slice(b"\r\n");
-                connection.wire.write(&[&connection.out], deadline).await
-            } else {
-                connection.wire.write(&[&connection.out, piece, b"\r\n"], deadline).await
-            }
+            connection.wire.write_joined(&mut connection.out, [piece, b"\r\n"], deadline).await
         } else if connection.out.is_empty() && piece.is_empty() {
             Ok(())
         } else {

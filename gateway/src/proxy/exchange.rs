@@ -13,7 +13,6 @@ use crate::clock;
 use crate::control::lifecycle::PhaseWatch;
 use crate::edge::Edge;
 use crate::http::Downstream;
-use crate::net::JOINED_MAX;
 use crate::observe::metrics::HubOutcome;
 use crate::snapshot::Snapshot;
 use crate::upstream::{Answer, Hangup, InFlight, Link, Upstream, answer_limits};
@@ -181,12 +180,7 @@ pub(super) async fn reach<'u>(
     let sent = clock::instant();
     client.trace.sent_at = Some(sent);
     let deadline = settings.limits.write_deadline;
-    let written = if job.body.len() <= JOINED_MAX {
-        head.extend_from_slice(job.body);
-        link.wire.write(&[&head], deadline).await
-    } else {
-        link.wire.write(&[&head, job.body], deadline).await
-    };
+    let written = link.wire.write_joined(&mut head, [job.body, &[]], deadline).await;
     drop(head);
     if let Err(error) = written {
         // Some of it may have arrived, and a hub may act on what it has.
