@@ -4,7 +4,6 @@ use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
-use crate::envelope::DEPTH_MAX;
 use crate::plain;
 
 /// Longer bodies are not looked at: an error is a code and a sentence.
@@ -71,21 +70,12 @@ fn outcome(message: &[u8]) -> Option<bool> {
     }
 }
 
-/// Whether there is a result, and an error, in an everyday answer.
+/// Whether there is a result, and an error, in an everyday answer. What is there as `null` is not there for the thorough
+/// reader: its affair.
 fn everyday(message: &[u8]) -> Option<(bool, bool)> {
-    plain::read(std::str::from_utf8(message).ok()?, DEPTH_MAX, |reader| {
-        let (mut result, mut error) = (false, false);
-        reader.members(&["jsonrpc", "id", "result", "error"], |reader, key| {
-            // What is there as `null` is not there for the thorough reader: its affair.
-            if reader.peek()? == b'n' {
-                return None;
-            }
-            result |= key == "result";
-            error |= key == "error";
-            reader.value()
-        })?;
-        Some((result, error))
-    })
+    let plain::Answer { result, error, .. } = plain::answer(std::str::from_utf8(message).ok()?)?;
+    let unclear = [result, error].contains(&Some("null"));
+    (!unclear).then_some((result.is_some(), error.is_some()))
 }
 
 /// Whether the body of an answer of HTTP 400 says that the hub does not know the session, as servers do that do not

@@ -6,6 +6,8 @@
 //! refusing. What it does read is checked as strictly as there, to the last byte: the two must never differ on a message
 //! that both take.
 
+use crate::envelope::DEPTH_MAX;
+
 /// Where a reader stands in a text. Every method gives `None` where the text is not an everyday one.
 pub(crate) struct Reader<'a> {
     text: &'a str,
@@ -28,6 +30,32 @@ pub(crate) fn read<'a, T>(
     let found = read(&mut reader)?;
     reader.blank();
     (reader.at == text.len()).then_some(found)
+}
+
+/// The members of an answer, as they stand there.
+#[derive(Default)]
+pub(crate) struct Answer<'a> {
+    pub(crate) id: Option<&'a str>,
+    pub(crate) result: Option<&'a str>,
+    pub(crate) error: Option<&'a str>,
+}
+
+/// An everyday answer, or what has no other members than one.
+pub(crate) fn answer(text: &str) -> Option<Answer<'_>> {
+    read(text, DEPTH_MAX, |reader| {
+        let mut answer = Answer::default();
+        reader.members(&["jsonrpc", "id", "result", "error"], |reader, key| {
+            let value = Some(reader.raw()?);
+            match key {
+                "id" => answer.id = value,
+                "result" => answer.result = value,
+                "error" => answer.error = value,
+                _ => {}
+            }
+            Some(())
+        })?;
+        Some(answer)
+    })
 }
 
 impl<'a> Reader<'a> {

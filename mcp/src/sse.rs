@@ -8,7 +8,6 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::envelope::DEPTH_MAX;
 use crate::id::RawId;
 use crate::plain;
 
@@ -95,23 +94,11 @@ pub fn answer_of(data: &[u8], id: &RawId<'_>) -> bool {
     }
 }
 
-/// An everyday answer.
+/// An everyday answer. One whose id is `null` has none for the thorough reader: its affair.
 fn everyday(text: &str) -> Option<Reply<'_>> {
-    let reply = plain::read(text, DEPTH_MAX, |reader| {
-        let mut reply = Reply::default();
-        reader.members(&["jsonrpc", "id", "result", "error"], |reader, key| {
-            match key {
-                "id" => reply.id = Some(reader.raw()?),
-                "result" => reply.result = true,
-                "error" => reply.error = true,
-                _ => {}
-            }
-            if key == "id" { Some(()) } else { reader.value() }
-        })?;
-        Some(reply)
-    })?;
-    // What the thorough reader takes for none.
-    if reply.id == Some("null") { None } else { Some(reply) }
+    let plain::Answer { id, result, error } =
+        plain::answer(text).filter(|answer| answer.id != Some("null"))?;
+    Some(Reply { id, method: false, result: result.is_some(), error: error.is_some() })
 }
 
 /// As much of a message as tells an answer.
