@@ -129,17 +129,23 @@ fn fill(folder: &Path) {
     }
 }
 
-/// The process gets what others leave of the processors, so nobody waits here for what comes of it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_model_is_made_beside_the_work_and_ends_with_it() {
+/// A gateway that has enough on record to make a model, and forecasts by an old one meanwhile.
+async fn with_records() -> (Hub, Gateway) {
     let sections = LEARNING.replace("mode = \"act\"", "mode = \"act\"\nmodel = \"hubs.model\"");
-    let (_well, mut first) = scene(&sections).await;
+    let (well, mut first) = scene(&sections).await;
     // The file is not there yet; the failures of our hubs are all later than this model.
     assert!(first.wait_until_ready().await.is_err());
     std::fs::write(first.directory().join("hubs.model"), trained_at(1_000_000)).expect("written");
     fill(&first.directory().join("state/record"));
     let mut gateway = first.spawn_successor(&[]).expect("a process");
     gateway.wait_until_ready().await.expect("it starts");
+    (well, gateway)
+}
+
+/// The process gets what others leave of the processors, so nobody waits here for what comes of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_model_is_made_beside_the_work_and_ends_with_it() {
+    let (_well, mut gateway) = with_records().await;
     let found = until("a process that makes a model", async || {
         let making = children(gateway.process.pid()).into_iter().find(|child| nice(*child) == Some(19));
         making.ok_or("none at the lowest priority")

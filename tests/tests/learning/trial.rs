@@ -15,7 +15,7 @@ use mcphub_tests::admin::{Desk, operate};
 use mcphub_tests::{Gateway, Signal, until};
 use serde_json::Value;
 
-use super::{LEARNING, TRAINED, fill, scene, shows, trained_at};
+use super::{TRAINED, shows, with_records};
 
 /// Before anything that a clock shows, so that all of it is over: September 2001.
 const LONG_AGO: u64 = 1_000_000_000;
@@ -84,14 +84,7 @@ fn with_ten_failures(kept: &[u8], challenger: f32) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_model_of_our_own_is_made_tried_across_restarts_and_taken_back() {
-    let sections = LEARNING.replace("mode = \"act\"", "mode = \"act\"\nmodel = \"hubs.model\"");
-    let (_well, mut first) = scene(&sections).await;
-    // The file is not there yet; the failures of our hubs are all later than this model.
-    assert!(first.wait_until_ready().await.is_err());
-    std::fs::write(first.directory().join("hubs.model"), trained_at(1_000_000)).expect("written");
-    fill(&first.directory().join("state/record"));
-    let mut gateway = first.spawn_successor(&[]).expect("a process");
-    gateway.wait_until_ready().await.expect("it starts");
+    let (_well, mut gateway) = with_records().await;
     let challenger = listening(&gateway).await["challenger"].clone();
     assert_eq!((&challenger["hubs"], &challenger["simulated"]), (&Value::from(4), &Value::from(false)));
     shows(&gateway, TRAINED, 1_000_000.0).await.expect("the old one speaks");
