@@ -1,6 +1,7 @@
 //! How does a peer come to run: where is its program, what does it find beside its configuration?
 
 use std::fs;
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,6 +10,9 @@ use anyhow::{Context, Result, ensure};
 
 use super::running::Running;
 use super::{EDGE, Launch, Peer, Site};
+
+/// Where the gateway keeps what outlives it, beside its configuration.
+const STATE: &str = "state";
 
 impl Peer {
     /// The command as it is started, without the pinning. `None` for the direct way, or when the program is missing.
@@ -61,6 +65,13 @@ impl Peer {
         };
         fs::copy(site.configs.join(launch.config), site.scratch.join(launch.config))
             .with_context(|| format!("copying {}", launch.config))?;
+        // Sessions that an earlier run opened would be taken up again, and be counted to this one.
+        match fs::remove_dir_all(site.scratch.join(STATE)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).context("clearing what an earlier run kept");
+            }
+            _ => {}
+        }
         start(self.name, &command, self.address(), site, &site.scratch).map(Some)
     }
 }

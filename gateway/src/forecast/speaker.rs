@@ -5,6 +5,7 @@
 
 use mcphub_conf::settings::ModelSource;
 use mcphub_predictor::features::Schema;
+use mcphub_predictor::model::TEACHER;
 use mcphub_predictor::model::file::{Columns, FILE_MAX, Model, ModelFileError};
 use ring::digest::{SHA256, digest};
 use std::fs::File;
@@ -74,11 +75,8 @@ pub enum SpeakerError {
 
 /// The model that ships. Without it, past failures alone would speak; a test sees to it that it can be read.
 static BUILT_IN: LazyLock<Option<Arc<Speaker>>> = LazyLock::new(|| {
-    match mcphub_predictor::model::teacher() {
-        Ok(model) => {
-            let bytes = model.to_bytes().unwrap_or_default();
-            Some(Arc::new(Speaker { model, name: name_of(&bytes), origin: Origin::BuiltIn }))
-        }
+    match Speaker::of(TEACHER, Origin::BuiltIn) {
+        Ok(speaker) => Some(Arc::new(speaker)),
         Err(error) => {
             tracing::error!(%error, "the model that ships cannot be read; forecasts go by past failures alone");
             None

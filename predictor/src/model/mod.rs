@@ -27,4 +27,4 @@ pub use kind::{Kind, KindClassifier, KindSettings, Kinds, NAMED_AT};
 pub use logistic::{Logistic, LogisticSettings, Term};
 pub use node::{Node, NodesError};
 pub use rows::{CELLS_MAX, Rows, RowsError};
-pub use teacher::teacher;
+pub use teacher::{TEACHER, teacher};

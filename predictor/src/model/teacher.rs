@@ -3,8 +3,8 @@
 use super::file::{Columns, Model, ModelFileError};
 use crate::features::Schema;
 
-/// Taught by `make model`.
-const FILE: &[u8] = include_bytes!("../../teacher/hubs.model");
+/// The file of the [`teacher`], made by `make model`.
+pub const TEACHER: &[u8] = include_bytes!("../../teacher/hubs.model");
 
 /// The model that ships with the project, for the rows of [`Schema::telemetry`]. It was taught on simulated hubs: a start,
 /// to be replaced by what a fleet shows itself.
@@ -12,7 +12,7 @@ const FILE: &[u8] = include_bytes!("../../teacher/hubs.model");
 /// # Errors
 /// It was taught on other features, or was altered: the tests see to it that neither happens.
 pub fn teacher() -> Result<Model, ModelFileError> {
-    Model::from_bytes(FILE, &Columns::from(&Schema::telemetry()))
+    Model::from_bytes(TEACHER, &Columns::from(&Schema::telemetry()))
 }
 
 #[cfg(test)]
@@ -32,7 +32,7 @@ mod tests {
     #[test]
     fn it_is_small_and_knows_something() {
         let model = teacher().expect("see the test above");
-        assert!(FILE.len() <= SIZE_MAX, "{} bytes", FILE.len());
+        assert!(TEACHER.len() <= SIZE_MAX, "{} bytes", TEACHER.len());
         assert!(model.training.simulated && model.kinds.is_some());
         for horizon in &model.horizons {
             let quality = &horizon.quality;
