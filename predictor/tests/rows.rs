@@ -137,7 +137,7 @@ impl Seen {
     /// The rows of every seventh moment up to `until`.
     fn rows(&self, until: usize) -> Vec<u32> {
         let Self { samples, starts, around } = self;
-        let series = Series { minutes: &samples[..7], samples, begin: NOON, starts, around };
+        let series = Series { minutes: &[samples[0]; 7], samples, begin: NOON, starts, around };
         let moments = (0..=until).rev().step_by(7).map(|at| (at, false)).collect::<Vec<_>>();
         let rows = series.examples(&Schema::with_history(), moments.into_iter().rev()).unwrap();
         bits(rows.rows().iter().flatten().copied())
