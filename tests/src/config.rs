@@ -23,6 +23,7 @@ pub struct Config {
     listener: SocketAddr,
     admin: SocketAddr,
     location: String,
+    gateway_keys: String,
     listener_keys: String,
     admin_keys: String,
     hubs: String,
@@ -43,6 +44,7 @@ impl Config {
             listener: free_address(),
             admin: free_address(),
             location: "us-east".to_owned(),
+            gateway_keys: String::new(),
             listener_keys: "trusted_proxies = [\"127.0.0.0/8\"]\n".to_owned(),
             admin_keys: String::new(),
             hubs: String::new(),
@@ -54,6 +56,13 @@ impl Config {
     #[must_use]
     pub fn location(mut self, location: &str) -> Self {
         location.clone_into(&mut self.location);
+        self
+    }
+
+    /// How many worker threads it has; otherwise one for each core. A single one has a runtime of its own kind.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.gateway_keys = format!("threads = {threads}\n");
         self
     }
 
@@ -113,10 +122,11 @@ impl Config {
 
     /// The file's text; `directory` is where the gateway may keep its keys and its state.
     pub fn text(&self, directory: &Path) -> String {
-        let Self { listener, admin, location, listener_keys, admin_keys, hubs, sections } = self;
+        let Self { listener, admin, location, gateway_keys, listener_keys, admin_keys, hubs, sections } =
+            self;
         let port = listener.port();
         let mut text = format!(
-            "[gateway]\nname = \"test\"\nlocation = {location:?}\n\
+            "[gateway]\nname = \"test\"\nlocation = {location:?}\n{gateway_keys}\
              \n[[listener]]\naddress = \"{listener}\"\npath = \"/mcp\"\n\
              allowed_hosts = [\"127.0.0.1:{port}\", \"localhost:{port}\"]\n{listener_keys}\
              \n[admin]\naddress = \"{admin}\"\n{admin_keys}{LOCATIONS}{hubs}{sections}"

@@ -14,9 +14,10 @@ use serde_json::{Value, json};
 /// Hubs in the order in which clients of these tests are given them.
 const PLACES: [&str; 3] = ["us-east", "us-west", "ap-northeast"];
 
-/// A gateway in front of these hubs.
+/// A gateway in front of these hubs, with one worker thread; those of most other tests have one for each core.
 async fn gateway(hubs: &[&RawHub], sections: &str) -> Gateway {
-    let config = hubs.iter().zip(PLACES).enumerate().fold(Config::new(), |config, (at, (hub, place))| {
+    let alone = Config::new().threads(1);
+    let config = hubs.iter().zip(PLACES).enumerate().fold(alone, |config, (at, (hub, place))| {
         config.hub_at(&format!("hub-{at}"), "primary", place, &hub.url())
     });
     Gateway::start(config.section(sections)).await.expect("the gateway starts")
