@@ -65,18 +65,12 @@ impl Peer {
         };
         fs::copy(site.configs.join(launch.config), site.scratch.join(launch.config))
             .with_context(|| format!("copying {}", launch.config))?;
-        // Sessions that an earlier run opened would be taken up again, and be counted to this one.
-        match fs::remove_dir_all(site.scratch.join(STATE)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(error).context("clearing what an earlier run kept");
-            }
-            _ => {}
-        }
         start(self.name, &command, self.address(), site, &site.scratch).map(Some)
     }
 }
 
-/// Starts `command` in `folder` on the proxies' core, and waits until it serves at `address`.
+/// Starts `command` in `folder` on the proxies' core, without what an earlier run kept, and waits until it serves at
+/// `address`.
 ///
 /// # Errors
 /// When the port is taken, or the program does not start or does not serve in time.
@@ -88,6 +82,13 @@ pub fn start(
     folder: &Path,
 ) -> Result<Running> {
     port_is_free(address)?;
+    // Sessions that an earlier run opened would be taken up again, and be counted to this one.
+    match fs::remove_dir_all(folder.join(STATE)) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(error).context("clearing what an earlier run kept");
+        }
+        _ => {}
+    }
     let log_path = folder.join(format!("{}.log", name.to_lowercase().replace(' ', "-")));
     let mut running = Running::start(command, site.proxy_core, folder, &log_path)
         .with_context(|| format!("starting {name}"))?;
