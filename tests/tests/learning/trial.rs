@@ -105,7 +105,12 @@ async fn a_model_of_our_own_is_made_tried_across_restarts_and_taken_back() {
     let (bytes, path) = file.expect("the challenger's file lies beside the state");
     let told = ended(&gateway, "did not go on after a restart").await;
     assert!(told["ended"]["what"].to_string().contains("check sum"), "{told}");
-    assert!(gateway.process.stderr().contains("does not go on"), "{}", gateway.process.tail());
+    // Operators may be told before the line has come out of the queue of the log.
+    let logged = async || {
+        let said = gateway.process.stderr().contains("does not go on");
+        said.then_some(()).ok_or_else(|| gateway.process.tail())
+    };
+    until("the log says it too", logged).await.expect("it does");
 
     // Whole again, it goes on where it was.
     let restored = async |state: &Path, challenger: f32| {
