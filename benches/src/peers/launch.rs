@@ -73,7 +73,7 @@ impl Peer {
 /// `address`.
 ///
 /// # Errors
-/// When the port is taken, or the program does not start or does not serve in time.
+/// When the port is taken, what was kept cannot be cleared, or the program does not start or does not serve in time.
 pub fn start(
     name: &str,
     command: &[String],

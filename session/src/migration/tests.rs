@@ -1,5 +1,6 @@
 //! Stories that a person can follow, and everything else that can happen.
 
+mod endings;
 mod interleavings;
 mod script;
 mod shared;
