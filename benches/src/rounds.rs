@@ -64,15 +64,14 @@ pub fn measure(site: &Site, settings: &Settings) -> Result<Vec<Series>> {
         let (started, mut missing) = start_peers(site, settings, field)?;
         let stage = Stage { site, settings, hub, started };
         let rounds = if field == Field::Gateways { settings.rounds.min(FEW_ROUNDS) } else { settings.rounds };
-        for &case in &cases {
-            let mut series = stage.series(case, case.connections(settings.connections), rounds);
-            series.failures.append(&mut missing);
-            all.push(series);
+        for alternating in cases.chunk_by(|before, case| case.against() == Some(*before)) {
+            all.extend(stage.series(alternating, settings.connections, rounds));
         }
+        all.last_mut().into_iter().for_each(|series| series.failures.append(&mut missing));
         if settings.connections != 1 {
             // One connection shows what a request costs without batching, and how long it takes when nothing queues.
             for &case in cases.iter().filter(|case| case.is_small_json() || case.is_sse()) {
-                all.push(stage.series(case, 1, settings.rounds.min(FEW_ROUNDS)));
+                all.extend(stage.series(&[case], 1, settings.rounds.min(FEW_ROUNDS)));
             }
         }
     }
@@ -128,32 +127,47 @@ struct Stage<'a> {
 }
 
 impl Stage<'_> {
-    fn series(&self, case: Case, connections: usize, rounds: usize) -> Series {
-        let mut series = Series { case, connections, runs: BTreeMap::new(), failures: Vec::new() };
+    /// All rounds of these cases, each round with each of them.
+    fn series(&self, cases: &[Case], connections: usize, rounds: usize) -> Vec<Series> {
+        let begun = |&case: &Case| Series {
+            case,
+            connections: case.connections(connections),
+            runs: BTreeMap::new(),
+            failures: Vec::new(),
+        };
+        let mut all: Vec<_> = cases.iter().map(begun).collect();
         for round in 0..rounds {
-            for step in 0..self.started.len() {
-                let started = &self.started[(round + step) % self.started.len()];
-                let Some(target) = started.peer.address_for(case) else { continue };
-                let what = format!("{}, {connections} connections, {}", case.title(), started.peer.name);
-                let load = Load {
-                    target,
-                    case,
-                    connections,
-                    in_flight: connections,
-                    seconds: self.settings.seconds,
-                    proxy: started.running.as_ref().map(Running::pid),
-                };
-                let run = stage::load(self.site, &self.hub, &load).map_err(|error| {
-                    eprintln!("FAILED: {what}: {error:#}");
-                    series.failures.push(format!("{what}: {error:#}"));
-                });
-                if let Ok(run) = &run {
-                    eprintln!("round {}/{rounds}, {what}: {}", round + 1, brief(run));
-                }
-                series.runs.entry(started.at).or_default().push(run.ok());
+            for series in &mut all {
+                self.round(series, round, rounds);
             }
         }
-        series
+        all
+    }
+
+    /// Every peer once.
+    fn round(&self, series: &mut Series, round: usize, rounds: usize) {
+        let Series { case, connections, .. } = *series;
+        for step in 0..self.started.len() {
+            let started = &self.started[(round + step) % self.started.len()];
+            let Some(target) = started.peer.address_for(case) else { continue };
+            let what = format!("{}, {connections} connections, {}", case.title(), started.peer.name);
+            let load = Load {
+                target,
+                case,
+                connections,
+                in_flight: connections,
+                seconds: self.settings.seconds,
+                proxy: started.running.as_ref().map(Running::pid),
+            };
+            let run = stage::load(self.site, &self.hub, &load).map_err(|error| {
+                eprintln!("FAILED: {what}: {error:#}");
+                series.failures.push(format!("{what}: {error:#}"));
+            });
+            if let Ok(run) = &run {
+                eprintln!("round {}/{rounds}, {what}: {}", round + 1, brief(run));
+            }
+            series.runs.entry(started.at).or_default().push(run.ok());
+        }
     }
 }
 

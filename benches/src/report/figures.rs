@@ -31,9 +31,12 @@ impl Series {
 
     /// Two peers' figures put together within each round: what disturbs a round disturbs both.
     fn in_rounds(&self, at: usize, base: &str, put: impl Fn(&Run, &Run) -> Option<f64>) -> Option<Spread> {
-        let base = self.runs.get(&place(base)?)?;
-        let runs = self.runs.get(&at)?;
-        Spread::of(runs.iter().zip(base).filter_map(|(run, base)| put(run.as_ref()?, base.as_ref()?)))
+        in_rounds(self.runs.get(&at)?, self.runs.get(&place(base)?)?, put)
+    }
+
+    /// The ratio of one peer's rates per CPU second in this case and another, whose rounds alternated with these.
+    pub(super) fn times(&self, other: &Self, at: usize) -> Option<Spread> {
+        in_rounds(self.runs.get(&at)?, other.runs.get(&at)?, |run, base| Some(per_cpu(run)? / per_cpu(base)?))
     }
 
     /// The ratio of two peers' rates per CPU second.
@@ -63,6 +66,14 @@ impl Series {
         });
         counted.chain(self.failures.iter().cloned()).collect()
     }
+}
+
+fn in_rounds(
+    runs: &[Option<Run>],
+    base: &[Option<Run>],
+    put: impl Fn(&Run, &Run) -> Option<f64>,
+) -> Option<Spread> {
+    Spread::of(runs.iter().zip(base).filter_map(|(run, base)| put(run.as_ref()?, base.as_ref()?)))
 }
 
 /// The series with many connections, which is the one that is judged.

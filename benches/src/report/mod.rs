@@ -82,6 +82,16 @@ fn summary(settings: &Settings, all: &[Series]) -> String {
             }
             continue;
         }
+        let other = series.case.against().and_then(|other| main_series(all, other, settings.connections));
+        if let Some((other, times)) = other.and_then(|other| Some((other, series.times(other, ours)?))) {
+            let _ = writeln!(
+                beside,
+                "{}: {rate} per CPU second, {} times those of \"{}\", in rounds that alternate.\n",
+                series.case.title(),
+                ratio(Some(times)),
+                other.case.title()
+            );
+        }
         let ratios = bases.map(|base| ratio(series.paired(ours, base)));
         let _ = writeln!(out, "| {} | {rate} | {} |", series.case.title(), ratios.join(" | "));
     }
@@ -207,6 +217,26 @@ mod tests {
         let haproxy = vec![run(60, 1.0), run(10, 1.0), run(1, 1.0), run(80, 1.0)];
         let ratio = series(edge, haproxy).paired(place("MCPHub Edge").expect("a peer"), BASE_FIRST);
         assert_eq!(ratio, Some(Spread { min: 0.25, median: 0.5, max: 1.0 }));
+    }
+
+    #[test]
+    fn a_cache_is_set_against_what_is_forwarded_in_the_same_round() {
+        let case = |case, edge| Series { case, ..series(edge, vec![run(50, 1.0)]) };
+        let all = [
+            case(Case::ListModern, vec![run(40, 1.0), run(20, 1.0)]),
+            case(Case::CachedModern, vec![run(100, 1.0), run(60, 1.0)]),
+        ];
+        let settings = Settings {
+            rounds: 2,
+            seconds: 1.0,
+            connections: 64,
+            others: 0,
+            cases: Vec::new(),
+            peers: Vec::new(),
+        };
+        let told = summary(&settings, &all);
+        assert!(told.contains("2.75 (2.50..3.00) times those of \"tools/list, forwarded"), "{told}");
+        assert!(!summary(&settings, &all[1..]).contains("forwarded"));
     }
 
     #[test]

@@ -176,6 +176,11 @@ impl Pooled {
         ratio(self.leads.len(), self.eligible)
     }
 
+    /// What part of the eligible episodes was foretold at least so many samples ahead; `None` if there was none.
+    pub fn recall_from(&self, lead: usize) -> Option<f64> {
+        ratio(self.leads.iter().filter(|&&found| found >= lead).count(), self.eligible)
+    }
+
     /// False alarms for each day of valid samples; `None` if there is no valid sample.
     pub fn false_alarms_per_day(&self, samples_per_day: f64) -> Option<f64> {
         ratio(self.false_alarms, self.valid).map(|rate| rate * samples_per_day)
@@ -291,6 +296,7 @@ mod tests {
         ];
         let all = Pooled::new(&outcomes, |_, _| true);
         assert_eq!(all.recall(), Some(2.0 / 3.0));
+        assert_eq!([2, 3, 9].map(|lead| all.recall_from(lead)), [Some(2.0 / 3.0), Some(1.0 / 3.0), Some(0.0)]);
         assert_eq!(all.precision(), Some(0.5));
         assert_eq!(all.false_alarms_per_day(50.0), Some(1.0));
         assert_eq!(all.lead_median(), Some(5.0));
@@ -299,7 +305,8 @@ mod tests {
         let some = Pooled::new(&outcomes, |entity, episode| (entity, episode) == (1, 4));
         assert_eq!((some.recall(), some.lead_median(), some.alarms), (Some(1.0), Some(8.0), 4));
         let none = Pooled::default();
-        assert_eq!((none.recall(), none.precision(), none.lead_median()), (None, None, None));
+        assert_eq!((none.recall(), none.recall_from(0), none.precision()), (None, None, None));
+        assert_eq!(none.lead_median(), None);
         assert_eq!((none.chance_recall(3), none.false_alarms_per_day(1.0)), (None, None));
     }
 

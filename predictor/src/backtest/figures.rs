@@ -1,6 +1,7 @@
 //! What are scores worth, in the figures that a report prints?
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -12,6 +13,11 @@ pub const BUDGETS: [f64; 6] = [0.25, 0.5, 0.95, 1.0, 2.0, 5.0];
 
 /// How often entities are drawn anew for an interval: enough for the second digit of its ends.
 pub const DRAWS: usize = 1_000;
+
+/// From how long before a failure an alarm tells leakage from sight. Some failures that count as abrupt are seen in the
+/// last samples before their onset, as a crowd is that is already there when the hub breaks under it; an abrupt failure
+/// that is foretold earlier than this more often than by chance is one that the features were told of.
+pub const WELL_BEFORE: Duration = Duration::from_secs(60);
 
 /// What scores were worth over one part of the time of some entities. Figures that cannot be had are absent.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -55,6 +61,8 @@ pub struct AtBudget {
     pub recall_gradual: Option<f64>,
     /// The same of those that do not.
     pub recall_abrupt: Option<f64>,
+    /// The same of those that do not, where only alarms [`WELL_BEFORE`] the failure or earlier count.
+    pub recall_abrupt_well_before: Option<f64>,
     /// The recall of as many alarms at random.
     pub chance_recall: Option<f64>,
     /// Of hits and false alarms, what part are hits.
@@ -149,12 +157,14 @@ impl Making<'_> {
         let gradual = self.pooled(judged, budget, |failure| !failure.kind.is_empty() && !failure.is_abrupt());
         let abrupt = self.pooled(judged, budget, Failure::is_abrupt);
         let seconds = self.settings.sample.as_secs_f64();
+        let well_before = (WELL_BEFORE.as_secs_f64() / seconds).ceil() as usize;
         AtBudget {
             budget: BUDGETS[budget],
             threshold: judged.iter().filter_map(|one| one.thresholds[budget]).min_by(f64::total_cmp),
             recall: all.recall(),
             recall_gradual: gradual.recall(),
             recall_abrupt: abrupt.recall(),
+            recall_abrupt_well_before: abrupt.recall_from(well_before),
             chance_recall: all.chance_recall(self.horizon),
             precision: all.precision(),
             false_alarms_per_day: all.false_alarms_per_day(self.settings.samples_per_day()),

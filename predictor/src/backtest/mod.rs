@@ -40,7 +40,7 @@ pub use data::{Dataset, Entity};
 pub use data_error::{DataError, FileError};
 pub use detection::{Cries, Detection, FORETOLD_WITHIN_S, NOTICED_WITHIN_S, Noticed, detection};
 pub use episodes::{Episode, Label, Rules, Timeline};
-pub use figures::{AtBudget, BUDGETS, DRAWS, Figures, OfKind};
+pub use figures::{AtBudget, BUDGETS, DRAWS, Figures, OfKind, WELL_BEFORE};
 pub use kinds::{ASKED_AT_S, KindFigures, KindReport, kinds};
 pub use metrics::{BINS, Bin, Predictions};
 pub use pages::{Weight, as_pages, as_table};

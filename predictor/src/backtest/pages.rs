@@ -66,6 +66,10 @@ fn write_page(
             show("lead", &leads(&horizon.tested, horizon.horizon_s))?;
         }
     }
+    if report.scorers.iter().flat_map(|scorer| &scorer.horizons).any(|at| knows_abrupt(&at.tested)) {
+        writeln!(text, "\n*1 min ahead* is what part of the abrupt failures was foretold a minute before its onset or")?;
+        writeln!(text, "earlier: more than *chance* there would mean that the features were told of what was to come.")?;
+    }
     if !report.triggers.is_empty() {
         writeln!(text, "\n## How soon failures are noticed\n\n{}", as_table(&report.triggers))?;
         writeln!(
@@ -88,6 +92,11 @@ fn write_page(
         pages.insert("weights.svg".to_owned(), bars(weights));
     }
     Ok(())
+}
+
+/// Was an abrupt failure among those that could be foretold?
+fn knows_abrupt(figures: &Figures) -> bool {
+    figures.alarms.iter().any(|at| at.eligible_abrupt > 0)
 }
 
 fn write_figures(text: &mut String, parts: [(&str, &Figures); 2]) -> fmt::Result {

@@ -44,12 +44,13 @@ pub(super) fn parts(horizon: &HorizonReport) -> [(&'static str, &Figures); 2] {
 }
 
 /// The headings of the table of alarms.
-pub(super) const ALARM_HEADINGS: [&str; 11] = [
+pub(super) const ALARM_HEADINGS: [&str; 12] = [
     "budget",
     "threshold",
     "recall",
     "gradual",
     "abrupt",
+    "1 min ahead",
     "chance",
     "precision",
     "FA/day",
@@ -59,13 +60,14 @@ pub(super) const ALARM_HEADINGS: [&str; 11] = [
 ];
 
 /// The cells below them.
-pub(super) fn alarm_cells(at: &AtBudget, eligible: usize) -> [String; 11] {
+pub(super) fn alarm_cells(at: &AtBudget, eligible: usize) -> [String; 12] {
     [
         format!("{}/day", at.budget),
         at.threshold.map_or_else(|| "none".to_owned(), |threshold| format!("{threshold:.4}")),
         figure(at.recall),
         figure(at.recall_gradual),
         figure(at.recall_abrupt),
+        figure(at.recall_abrupt_well_before),
         figure(at.chance_recall),
         figure(at.precision),
         figure(at.false_alarms_per_day),

@@ -127,6 +127,7 @@ fn who_knows_the_future_is_right() {
             (Some(0.0), Some(1.0), Some(180.0))
         );
         assert_eq!((at.alarms, at.eligible_gradual, at.eligible_abrupt), (10, 10, 0));
+        assert_eq!(at.recall_abrupt_well_before, None);
         let leak = OfKind { eligible: 10, foretold: 10, lead_median_s: Some(180.0) };
         assert_eq!(at.kinds, [("mem_leak".to_owned(), leak)].into());
         assert!((figures.brier.expect("probabilities") - 0.01).abs() < 1e-12);
