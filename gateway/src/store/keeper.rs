@@ -18,6 +18,10 @@ const HELD_RETRY: Duration = Duration::from_millis(100);
 const RETRY_MIN: Duration = Duration::from_secs(1);
 /// How long after the last try at the latest: an operator who has made room does not wait longer.
 const RETRY_MAX: Duration = Duration::from_secs(30);
+/// From the start of one commit to that of the next at least. A commit costs a flush of the disk whether it holds one
+/// change or a thousand, so where changes come thick, those of this time share one. A change that comes alone does not
+/// wait.
+const COMMIT_EVERY: Duration = Duration::from_millis(5);
 /// Records that are taken over from a file under one lock: some 100 µs.
 const MERGED_AT_ONCE: usize = 500;
 /// A predecessor lets go within seconds. Whoever holds the file longer is somebody else.
@@ -174,6 +178,12 @@ pub(super) fn start(shared: Arc<Shared>, directory: &Path) -> std::io::Result<()
     std::thread::Builder::new().name("store".to_owned()).spawn(move || keeper.run()).map(drop)
 }
 
+/// Lets changes gather. Not on the condition variable, where each of them would wake us.
+#[expect(clippy::disallowed_methods, reason = "this thread is no runtime's")]
+fn rest(pause: Duration) {
+    std::thread::sleep(pause);
+}
+
 struct Keeper {
     shared: Arc<Shared>,
     directory: PathBuf,
@@ -199,7 +209,11 @@ impl Keeper {
         loop {
             match self.next() {
                 Task::Open => self.open(),
-                Task::Write(batch) => self.write(batch),
+                Task::Write(batch) => {
+                    let started = clock::instant();
+                    self.write(batch);
+                    rest(COMMIT_EVERY.saturating_sub(started.elapsed()));
+                }
                 Task::LetGo => {
                     self.write_all();
                     self.let_go();
