@@ -1,11 +1,13 @@
 //! Does a request cost more where there are more connections, hubs or sessions?
 //!
-//! Gateways with other configurations stand beside each other and are loaded in alternating rounds, HAProxy beside them
-//! where connections are many. A cost that grows with the fleet or with sessions is a defect.
+//! Gateways with other configurations stand beside each other and are loaded in alternating rounds, and HAProxy likewise:
+//! some of the growth is the machine's, whose caches hold only so much. A cost that grows with the fleet or with sessions
+//! is a defect.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -14,7 +16,7 @@ use anyhow::{Context, Result};
 use crate::case::Case;
 use crate::load::Run;
 use crate::load::hold::Kind;
-use crate::page::Spread;
+use crate::page::{Spread, thousands};
 use crate::peers::launch;
 use crate::peers::running::Running;
 use crate::peers::{BASE_FIRST, HUB_PORT, PEERS, Site};
@@ -22,7 +24,7 @@ use crate::process;
 use crate::rounds::{Settings, brief};
 use crate::stage::{self, Load};
 
-/// Hubs of the base, and of the large fleet.
+/// Hubs or servers of the base, and of the large fleet.
 const HUBS: [usize; 2] = [4, 1_000];
 /// Idle sessions of others.
 const SESSIONS: usize = 100_000;
@@ -73,19 +75,23 @@ struct Setting {
 /// When a gateway does not start or does not open what it should. A run that fails is told and left out.
 pub fn measure(site: &Site, settings: &Settings) -> Result<Vec<Line>> {
     let hub = stage::start_hub(site)?;
-    let subjects = subjects(site)?;
+    let families = families(site)?;
     let usual = settings.connections;
-    let mut plan: Vec<Setting> =
-        (0..3).map(|subject| Setting { subject, connections: usual, in_flight: usual, base: 0 }).collect();
-    for subject in [0].into_iter().chain(3..subjects.len()) {
+    let (mut plan, mut first) = (Vec::new(), 0);
+    for family in &families {
+        let base = plan.len();
+        let of_family = first..first + family.len();
+        plan.extend(of_family.map(|subject| Setting { subject, connections: usual, in_flight: usual, base }));
         let base = plan.len();
         plan.extend(CONNECTIONS.map(|connections| Setting {
-            subject,
+            subject: first,
             connections,
             in_flight: IN_FLIGHT,
             base,
         }));
+        first += family.len();
     }
+    let subjects: Vec<Subject> = families.into_iter().flatten().collect();
     let mut lines: Vec<Line> =
         plan.iter().map(|setting| Line::new(setting, &subjects[setting.subject])).collect();
     for round in 0..settings.rounds.min(ROUNDS_MAX) {
@@ -120,21 +126,18 @@ pub fn measure(site: &Site, settings: &Settings) -> Result<Vec<Line>> {
     Ok(lines)
 }
 
-fn subjects(site: &Site) -> Result<Vec<Subject>> {
-    let mut all = vec![
+/// Ours and theirs, each with the base first.
+fn families(site: &Site) -> Result<Vec<Vec<Subject>>> {
+    let ours = vec![
         gateway(site, "4 hubs", HUBS[0], 1)?,
         gateway(site, "1,000 hubs", HUBS[1], 2)?,
         gateway(site, "4 hubs, 100,000 idle sessions", HUBS[0], 3)?,
     ];
-    let held = stage::hold(site, all[2].address, Kind::Sessions, SESSIONS).context("opening sessions")?;
+    let held = stage::hold(site, ours[2].address, Kind::Sessions, SESSIONS).context("opening sessions")?;
     drop(held);
-    let base = PEERS.iter().find(|peer| peer.name == BASE_FIRST);
-    if let Some(peer) = base
-        && let Some(running) = peer.start(site)?
-    {
-        all.push(Subject { name: peer.name.to_owned(), address: peer.address(), running, quiet: 0.0 });
-    }
-    for subject in &mut all {
+    let theirs = [haproxy(site, HUBS[0], 4)?, haproxy(site, HUBS[1], 5)?].into_iter().flatten().collect();
+    let mut all = vec![ours, theirs];
+    for subject in all.iter_mut().flatten() {
         let before = process::cpu_seconds(subject.running.pid())?;
         thread::sleep(QUIET);
         subject.quiet = (process::cpu_seconds(subject.running.pid())? - before) / QUIET.as_secs_f64();
@@ -142,17 +145,49 @@ fn subjects(site: &Site) -> Result<Vec<Subject>> {
     Ok(all)
 }
 
+/// A folder of the subject's own, with its configuration and these files of the bench's.
+fn folder(site: &Site, number: u16, (name, text): (&str, &str), files: &[&str]) -> Result<PathBuf> {
+    let folder = site.scratch.join(format!("growth-{number}"));
+    fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
+    fs::write(folder.join(name), text).context("writing a configuration")?;
+    for file in files {
+        fs::copy(site.scratch.join(file), folder.join(file)).with_context(|| format!("copying {file}"))?;
+    }
+    Ok(folder)
+}
+
+fn on_other_ports(text: &str, ports: &[u16], number: u16) -> String {
+    ports.iter().fold(text.to_owned(), |text, port| {
+        text.replace(&port.to_string(), &(port + 20 * number).to_string())
+    })
+}
+
+/// Starts HAProxy with so many servers, which are all the one hub; `None` where it is not installed.
+fn haproxy(site: &Site, servers: usize, number: u16) -> Result<Option<Subject>> {
+    let peer =
+        PEERS.iter().find(|peer| peer.name == BASE_FIRST).context("there is no HAProxy among the peers")?;
+    let text = fs::read_to_string(site.configs.join("haproxy.cfg")).context("reading haproxy.cfg")?;
+    let mut text = on_other_ports(&text, &[18402, 18412], number);
+    for n in 1..servers {
+        let _ =
+            writeln!(text, "    server hub-{n} 127.0.0.1:{HUB_PORT} pool-max-conn -1 pool-purge-delay 600s");
+    }
+    let folder = folder(site, number, ("haproxy.cfg", &text), &["both.pem"])?;
+    let site = Site { scratch: folder.clone(), ..site.clone() };
+    let Some(command) = peer.command(&site) else { return Ok(None) };
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 18402 + 20 * number));
+    let name = format!("{}, {} servers", peer.name, thousands(servers as f64));
+    let running = launch::start(&name, &command, address, &site, &folder).context(name.clone())?;
+    Ok(Some(Subject { name, address, running, quiet: 0.0 }))
+}
+
 /// Starts the gateway with so many hubs, which are all the one there is, under paths of their own.
 fn gateway(site: &Site, name: &str, hubs: usize, number: u16) -> Result<Subject> {
     let edge = site.edge.as_ref().context("the gateway's binary is missing")?;
-    let folder = site.scratch.join(format!("growth-{number}"));
-    fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
     let text = fs::read_to_string(site.configs.join("edge.toml")).context("reading edge.toml")?;
+    let text = configuration(&text, hubs, number);
+    let folder = folder(site, number, ("edge.toml", &text), &["cert.pem", "key.pem"])?;
     let config = folder.join("edge.toml");
-    fs::write(&config, configuration(&text, hubs, number)).context("writing a configuration")?;
-    for file in ["cert.pem", "key.pem"] {
-        fs::copy(site.scratch.join(file), folder.join(file)).with_context(|| format!("copying {file}"))?;
-    }
     let path = |path: &std::path::Path| path.to_string_lossy().into_owned();
     let command = [path(edge), "run".to_owned(), "--config".to_owned(), path(&config)];
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 18403 + 20 * number));
@@ -162,10 +197,7 @@ fn gateway(site: &Site, name: &str, hubs: usize, number: u16) -> Result<Subject>
 
 /// The bench's configuration on other ports and with other hubs.
 fn configuration(text: &str, hubs: usize, number: u16) -> String {
-    let mut out = text.to_owned();
-    for port in [18403, 18413, 18493] {
-        out = out.replace(&port.to_string(), &(port + 20 * number).to_string());
-    }
+    let mut out = on_other_ports(text, &[18403, 18413, 18493], number);
     for n in 1..hubs {
         let _ = write!(
             out,
