@@ -296,7 +296,10 @@ mod tests {
         ];
         let all = Pooled::new(&outcomes, |_, _| true);
         assert_eq!(all.recall(), Some(2.0 / 3.0));
-        assert_eq!([2, 3, 9].map(|lead| all.recall_from(lead)), [Some(2.0 / 3.0), Some(1.0 / 3.0), Some(0.0)]);
+        assert_eq!(
+            [2, 3, 9].map(|lead| all.recall_from(lead)),
+            [Some(2.0 / 3.0), Some(1.0 / 3.0), Some(0.0)]
+        );
         assert_eq!(all.precision(), Some(0.5));
         assert_eq!(all.false_alarms_per_day(50.0), Some(1.0));
         assert_eq!(all.lead_median(), Some(5.0));

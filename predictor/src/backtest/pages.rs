@@ -67,8 +67,14 @@ fn write_page(
         }
     }
     if report.scorers.iter().flat_map(|scorer| &scorer.horizons).any(|at| knows_abrupt(&at.tested)) {
-        writeln!(text, "\n*1 min ahead* is what part of the abrupt failures was foretold a minute before its onset or")?;
-        writeln!(text, "earlier: more than *chance* there would mean that the features were told of what was to come.")?;
+        writeln!(
+            text,
+            "\n*1 min ahead* is what part of the abrupt failures was foretold a minute before its onset or"
+        )?;
+        writeln!(
+            text,
+            "earlier: more than *chance* there would mean that the features were told of what was to come."
+        )?;
     }
     if !report.triggers.is_empty() {
         writeln!(text, "\n## How soon failures are noticed\n\n{}", as_table(&report.triggers))?;
