@@ -81,6 +81,10 @@ impl Mover {
             }
             Action::Notify { stream, notice } => self.order(stream, StreamOrder::Notify(Box::new(notice))),
             Action::EndStream { stream } => {
+                // What its client did not ask for, an operator may ask about.
+                if !matches!(why, Why::Ended(_)) {
+                    tracing::info!(session = %self.seed.key, %why, "a stream of a session has ended");
+                }
                 self.order(stream, StreamOrder::End);
                 self.streams.remove(&stream);
             }
