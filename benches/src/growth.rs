@@ -168,9 +168,10 @@ fn haproxy(site: &Site, servers: usize, number: u16) -> Result<Option<Subject>> 
         PEERS.iter().find(|peer| peer.name == BASE_FIRST).context("there is no HAProxy among the peers")?;
     let text = fs::read_to_string(site.configs.join("haproxy.cfg")).context("reading haproxy.cfg")?;
     let mut text = on_other_ports(&text, &[18402, 18412], number);
+    let one = text.lines().find(|line| line.trim_start().starts_with("server hub ")).map(str::to_owned);
+    let one = one.context("haproxy.cfg names no server")?;
     for n in 1..servers {
-        let _ =
-            writeln!(text, "    server hub-{n} 127.0.0.1:{HUB_PORT} pool-max-conn -1 pool-purge-delay 600s");
+        let _ = writeln!(text, "{}", one.replacen("server hub ", &format!("server hub-{n} "), 1));
     }
     let folder = folder(site, number, ("haproxy.cfg", &text), &["both.pem"])?;
     let site = Site { scratch: folder.clone(), ..site.clone() };

@@ -434,6 +434,21 @@ fn nothing_is_sent_for_ever() {
 }
 
 #[test]
+fn a_stream_too_many_is_ended_and_the_others_stand() {
+    let mut machine = machine(live());
+    for stream in 1..=STREAMS_MAX as u64 {
+        assert_eq!(machine.step(Event::StreamOpened { stream: RequestKey(stream), stay: 0 }, NOW), []);
+    }
+    let stream = RequestKey(1000);
+    let ended = machine.step(Event::StreamOpened { stream, stay: 0 }, NOW);
+    assert_eq!(ended.len(), 1);
+    assert_eq!(ended[0].action, Action::EndStream { stream });
+    assert_eq!(ended[0].why, Why::Stuck(Stuck::TooManyWait));
+    // Whoever is there already has its place.
+    assert_eq!(machine.step(Event::StreamOpened { stream: RequestKey(1), stay: 0 }, NOW), []);
+}
+
+#[test]
 fn a_stream_that_does_not_hold_is_ended_at_last() {
     let mut machine = machine(live());
     let stream = RequestKey(1);
