@@ -94,6 +94,11 @@ pub enum Failure<'a> {
     SessionRequired,
     /// The session is over, or was never ours, or is another's: the client need not know which.
     SessionUnknown,
+    /// A GET goes on with a stream whose request has been answered. 405, which says that there is no stream: SDKs leave
+    /// it at that.
+    NothingFollows,
+    /// The session has as many GET streams open as it may.
+    TooManyStreams,
     /// A residency rule allows no hub at all for this client.
     ResidencyRefused,
 

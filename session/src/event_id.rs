@@ -5,7 +5,9 @@
 //! answers, and the hub's own id. `mcphub1.<stay>.<request>.<hub's id>`, the last two in Base64.
 //!
 //! Ids are given only to events that have one: an id is a promise that the stream can be gone on with, and that is the
-//! hub's to make.
+//! hub's to make. The one exception is the error that ends a stream whose hub is lost: where the client can go on, it is
+//! told by an id without the hub's part that nothing follows. The TypeScript SDK 1 takes an error for no answer, and goes
+//! on all the same.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -99,6 +101,12 @@ impl EventIds {
         let fits = hub.len() <= HUB_EVENT_ID_MAX;
         fits.then(|| format!("{}{}", self.head, URL_SAFE_NO_PAD.encode(hub)))
     }
+
+    /// The id of an event of ours after which nothing follows.
+    #[must_use]
+    pub fn end(&self) -> &str {
+        &self.head
+    }
 }
 
 /// An id that a client has brought back.
@@ -108,12 +116,18 @@ pub struct EventId {
     pub stay: Mark,
     /// What its stream was about.
     pub about: About,
-    /// The hub's own id: 1 to [`HUB_EVENT_ID_MAX`] bytes without NUL or line breaks, fit for a header only if they are
-    /// visible ASCII, which is the caller's to check.
+    /// The hub's own id: up to [`HUB_EVENT_ID_MAX`] bytes without NUL or line breaks, fit for a header only if they are
+    /// visible ASCII, which is the caller's to check. Empty: nothing follows.
     pub hub: Vec<u8>,
 }
 
 impl EventId {
+    /// Whether nothing follows: what was asked has been answered.
+    #[must_use]
+    pub fn is_end(&self) -> bool {
+        self.hub.is_empty()
+    }
+
     /// Reads one; `None` if it is none of ours.
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Self> {
@@ -127,7 +141,8 @@ impl EventId {
         let hub = URL_SAFE_NO_PAD.decode(hub).ok()?;
         let sound = parts.next().is_none()
             && about.len() <= ABOUT_MAX
-            && (1..=HUB_EVENT_ID_MAX).contains(&hub.len())
+            && hub.len() <= HUB_EVENT_ID_MAX
+            && !(about.is_empty() && hub.is_empty())
             && !hub.iter().any(|byte| matches!(byte, b'\n' | b'\r' | 0));
         let (stay, about) = (Mark::parse(stay)?, About::from_json(&about)?);
         sound.then_some(Self { stay, about, hub })
@@ -180,6 +195,16 @@ mod tests {
     }
 
     #[test]
+    fn after_the_end_nothing_follows() {
+        let ids = EventIds::new(mark(), &one("7")).unwrap();
+        assert_eq!(ids.end(), "mcphub1.3-86f9f0e9.Nw.");
+        let back = EventId::parse(ids.end().as_bytes()).unwrap();
+        assert_eq!((back.about.clone(), back.is_end()), (one("7"), true));
+        let before = EventId::parse(ids.of(b"1").unwrap().as_bytes()).unwrap();
+        assert!(!before.is_end());
+    }
+
+    #[test]
     fn other_ids_are_not_ours() {
         let good = "mcphub1.3-86f9f0e9.Nw.YV9i";
         assert!(EventId::parse(good.as_bytes()).is_some());
@@ -189,7 +214,7 @@ mod tests {
             "mcphub2.3-86f9f0e9.Nw.YV9i",
             "mcphub1.3.Nw.YV9i",
             "mcphub1.3-86f9f0e9.Nw",
-            "mcphub1.3-86f9f0e9.Nw.",
+            "mcphub1.3-86f9f0e9..",
             "mcphub1.3-86f9f0e9.Nw.YV9i.",
             "mcphub1.3-86f9f0e9.Nw==.YV9i",
             "mcphub1.3-86f9f0e9.bnVsbA.YV9i",   // null

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 pub use rustix::process::Signal;
@@ -10,12 +11,15 @@ use tokio::process::{Child, Command};
 
 use crate::wait::PATIENCE;
 
+/// Longest wait for the end of a killed process, and the pause between two looks.
+const LAST: (Duration, Duration) = (Duration::from_secs(5), Duration::from_millis(1));
+
 /// How many closing bytes of a log a report shows.
 const TAIL: usize = 8 << 10;
 
 /// A child process whose output goes to two files.
 ///
-/// It is killed when dropped. When the test is failing by then (it panics), the ends of the logs are printed; so a
+/// It is killed when dropped, and gone then: its port is free for the next. When the test is failing by then (it panics), the ends of the logs are printed; so a
 /// test that uses processes says `expect` rather than returning an error.
 #[derive(Debug)]
 pub struct Process {
@@ -96,8 +100,19 @@ impl Process {
 
 impl Drop for Process {
     #[expect(clippy::print_stdout, reason = "a failing test's report")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "nothing can be awaited in a drop, and a killed process ends soon"
+    )]
     fn drop(&mut self) {
         let _ = self.child.start_kill();
+        let (most, pause) = LAST;
+        for _ in 0..most.as_millis() / pause.as_millis() {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                break;
+            }
+            std::thread::sleep(pause);
+        }
         if std::thread::panicking() {
             print!("{}", self.tail());
         }

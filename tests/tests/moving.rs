@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use mcphub_session::migration::STREAMS_MAX;
 use mcphub_tests::mcp::{Legacy, Peer, Reply};
 use mcphub_tests::raw_hub::{RawHub, Seen, Step};
 use mcphub_tests::raw_script::{answer, event, json_answer, mcp, mcp_but, result, sse_head};
@@ -397,8 +398,59 @@ async fn a_stream_is_resumed_where_it_was_or_its_request_is_answered() {
     first.stop().await;
     let mut lost = client.open_stream(Some(&id)).await.expect("a stream");
     assert_eq!(lost.head.status, 200);
-    let error = lost.message().await.expect("an error");
+    let event = lost.next().await.expect("an event").expect("an event");
+    let error = event.json();
     assert_eq!((&error["id"], &error["error"]["code"]), (&json!(5), &json!(-32603)), "{error}");
+    // The TypeScript SDK 1 takes an error for no answer, and goes on: after ever more streams, were it let.
+    let end = event.id.expect("an id");
+    let over = client.open_stream(Some(&end)).await.expect("an answer");
+    assert_eq!(over.head.status, 405);
+}
+
+#[tokio::test]
+async fn a_call_lost_after_an_event_with_an_id_is_over() {
+    let broken = |seen: &Seen| {
+        is_call(seen, "tools/call").then(|| {
+            let primed = mcphub_tests::raw_script::chunk("id: e-1\ndata: \n\n");
+            vec![Step::Send(sse_head("")), Step::Send(primed), Step::Close]
+        })
+    };
+    let hub = hub_but("a", broken).await;
+    let gateway = gateway(&[&hub], "").await;
+    let mut client = open(&gateway).await;
+    let call = json!({ "jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": { "name": "x" } });
+    let mut stream = client.start(&call).await.expect("a stream");
+    stream.next().await.expect("an event").expect("the first event");
+    let event = stream.next().await.expect("an event").expect("the error");
+    assert_eq!(event.json()["error"]["data"]["reason"], "hub_broke", "{event:?}");
+    let end = event.id.expect("an id");
+    let over = client.open_stream(Some(&end)).await.expect("an answer");
+    assert_eq!(over.head.status, 405);
+    assert!(!hub.log().requests.iter().any(|seen| seen.method == "GET"), "no hub is asked for it");
+}
+
+#[tokio::test]
+async fn a_stream_too_many_is_refused_and_the_others_stand() {
+    let hub = hub("a").await;
+    let gateway = gateway(&[&hub], "").await;
+    let client = open(&gateway).await;
+    let mut streams = Vec::new();
+    for _ in 0..STREAMS_MAX {
+        let stream = client.open_stream(None).await.expect("an answer");
+        assert_eq!(stream.head.status, 200);
+        streams.push(stream);
+    }
+    let more = client.open_stream(None).await.expect("an answer");
+    assert_eq!(more.head.status, 409);
+    let gets = hub.log().requests.iter().filter(|seen| seen.method == "GET").count();
+    assert_eq!(gets, STREAMS_MAX, "no hub is asked for it");
+    streams.pop();
+    until("room for one", async || match client.open_stream(None).await {
+        Ok(stream) if stream.head.status == 200 => Ok(stream),
+        answer => Err(format!("{answer:?}")),
+    })
+    .await
+    .expect("a stream again");
 }
 
 #[tokio::test]

@@ -175,7 +175,7 @@ impl Stand<'_, '_> {
             client.trace.refused(&failure);
             let body = about.with_asked(|asked| failure.body(mcphub_mcp::Scope::LegacySession, asked));
             let mut out = Vec::new();
-            write_event(&mut out, None, None, &body);
+            write_event(&mut out, self.stream.wording.end(), None, &body);
             let _ = client.down.send(&out).await;
             let (stay, how) = (self.entry.stay_number(), Loss::Broke);
             self.visit.tell(&self.entry, |caller| Tell::Lost { stay, how, caller });

@@ -170,7 +170,7 @@ impl Stream {
     /// Ends with an answer that came in one piece, from a hub that was asked after the stream had begun.
     pub(super) async fn finish(mut self: Box<Self>, answer: &[u8], client: &mut Client<'_, '_>) {
         let mut out = Vec::with_capacity(answer.len() + 16);
-        write_event(&mut out, None, Some(b"message"), answer);
+        write_event(&mut out, self.end_id(), Some(b"message"), answer);
         self.answered = true;
         client.trace.bytes += out.len() as u64;
         if client.down.send(&out).await.is_ok() {
@@ -437,10 +437,15 @@ impl Stream {
                 (Asked::Nothing | Asked::Unknown, _) => Vec::new(),
             });
             if !body.is_empty() {
-                write_event(&mut words, None, None, &body);
+                write_event(&mut words, self.end_id(), None, &body);
             }
         }
         words
+    }
+
+    /// The id of an answer that no hub gives as an event: for a client that takes an error for no answer, and goes on.
+    fn end_id(&self) -> Option<&[u8]> {
+        self.wording.end().filter(|_| self.resumable)
     }
 
     fn polls(&self, job: &Job<'_>) -> bool {

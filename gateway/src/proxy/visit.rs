@@ -22,9 +22,9 @@ use mcphub_http1::{FieldLines, Known, Method};
 use mcphub_mcp::sse::KEEP_ALIVE;
 use mcphub_mcp::{Class, Failure, Kind as Shape, Relayed as Said, Scope};
 use mcphub_routing::{Choice, Excluded, HubState};
-use mcphub_session::event_id::{About, EventId};
+use mcphub_session::event_id::{About, EventId, EventIds};
 use mcphub_session::foreign_id::ForeignId;
-use mcphub_session::migration::{Answer, Kind, Loss, Marks, Request, RequestKey, is_safe};
+use mcphub_session::migration::{Answer, Kind, Loss, Marks, Request, RequestKey, STREAMS_MAX, is_safe};
 use mcphub_session::record::{Ended, LogLevel, Stay};
 use mcphub_session::{Ending, Mark, SessionStore as _, UpstreamId};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -113,6 +113,9 @@ pub(super) struct Visit<'a> {
 /// Serves a request of a session to its end.
 pub(super) async fn run(job: &Job<'_>, session: &Session<'_>, client: &mut Client<'_, '_>) {
     let mut visit = Visit::new(job, session);
+    if let Some(failure) = visit.refused() {
+        return job.fail(client, &failure).await;
+    }
     let mut order = visit.first(client).await;
     let mut fresh = false;
     loop {
@@ -174,6 +177,19 @@ impl<'a> Visit<'a> {
                 self.resumed = event.and_then(EventId::parse);
                 self.resumed.as_ref().map_or(Kind::Stream, |event| Kind::Resume { stay: event.stay })
             }
+        }
+    }
+
+    /// What is wrong with a GET, whatever its hub would say.
+    fn refused(&self) -> Option<Failure<'static>> {
+        if self.job.arrival.head.method != Method::Get {
+            return None;
+        }
+        match &self.resumed {
+            Some(event) if event.is_end() => Some(Failure::NothingFollows),
+            Some(event) if event.about != About::Nothing => None,
+            _ if self.session.entry.care().streams_open() >= STREAMS_MAX => Some(Failure::TooManyStreams),
+            _ => None,
         }
     }
 
@@ -438,8 +454,9 @@ impl<'a> Visit<'a> {
         client.trace.refused(failure);
         let Some(event) = &self.resumed else { return job.fail(client, failure).await };
         let body = event.about.with_asked(|asked| failure.body(Scope::LegacySession, asked));
+        let ids = EventIds::new(event.stay, &event.about);
         let mut out = Vec::new();
-        mcphub_mcp::sse::write_event(&mut out, None, None, &body);
+        mcphub_mcp::sse::write_event(&mut out, ids.as_ref().map(|ids| ids.end().as_bytes()), None, &body);
         self.stream_of(out, client).await;
     }
 }

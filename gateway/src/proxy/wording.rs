@@ -86,6 +86,11 @@ impl Wording {
         Self { progress: repeats.then(ProgressFilter::default), names }
     }
 
+    /// The id of an event after which nothing follows, if there are names.
+    pub(super) fn end(&self) -> Option<&[u8]> {
+        self.names.as_ref()?.ids.as_ref().map(|ids| ids.end().as_bytes())
+    }
+
     /// The request was sent again, to a hub of this stay.
     pub(super) fn goes_on(&mut self, stay: Mark) {
         if let Some(progress) = &mut self.progress {

@@ -92,6 +92,12 @@ impl Failure<'_> {
                 Row(400, INVALID_REQUEST, "session_required", "Mcp-Session-Id is missing", Client)
             }
             Self::SessionUnknown => Row(404, INVALID_REQUEST, "session_unknown", "Session not found", Client),
+            Self::NothingFollows => {
+                Row(405, INVALID_REQUEST, "nothing_follows", "The request has been answered", Client)
+            }
+            Self::TooManyStreams => {
+                Row(409, INVALID_REQUEST, "too_many_streams", "The session has too many streams open", Client)
+            }
             Self::ResidencyRefused => {
                 Row(403, INVALID_REQUEST, "residency_refused", "No hub may serve this client", Client)
             }

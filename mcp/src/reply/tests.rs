@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 const SUPPORTED: [ProtocolVersion; 2] = [ProtocolVersion::V2026_07_28, ProtocolVersion::V2025_11_25];
 
-fn every() -> [Failure<'static>; 28] {
+fn every() -> [Failure<'static>; 30] {
     use Failure::*;
     [
         BadHead,
@@ -25,6 +25,8 @@ fn every() -> [Failure<'static>; 28] {
         EraNotServed { supported: &SUPPORTED },
         SessionRequired,
         SessionUnknown,
+        NothingFollows,
+        TooManyStreams,
         ResidencyRefused,
         NoHub,
         HubUnreachable,
@@ -79,6 +81,8 @@ fn the_clients_own_mistakes_keep_their_status() {
     check(Failure::ContentType, (415, -32600), (415, -32600));
     check(Failure::NotAcceptable, (406, -32600), (406, -32600));
     check(Failure::OriginNotAllowed, (403, -32600), (403, -32600));
+    check(Failure::NothingFollows, (405, -32600), (405, -32600));
+    check(Failure::TooManyStreams, (409, -32600), (409, -32600));
 }
 
 #[test]

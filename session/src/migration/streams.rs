@@ -6,9 +6,8 @@ use super::action::Notice;
 use super::event::{Failed, RequestKey, Ticket};
 use super::{Action, Migration, State, Stuck, Why};
 
-/// Most streams of one session looked after. One would do, and many hubs answer 409 to a second; but the TypeScript SDK 1
-/// takes an error for no answer, and opens one more stream for each call that was lost with its hub.
-pub const STREAMS_MAX: usize = 16;
+/// Most streams of one session looked after. One would do, and many hubs answer 409 to a second.
+pub const STREAMS_MAX: usize = 8;
 
 /// How often a stream that does not hold is attached again before it is ended.
 pub const ATTACHES_MAX: u8 = 8;
