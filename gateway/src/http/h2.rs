@@ -116,7 +116,8 @@ impl Exchange {
 
     async fn write(&mut self, piece: &[u8], end: bool) -> io::Result<()> {
         let piece = Bytes::copy_from_slice(piece);
-        match timeout(self.write_deadline, self.session.0.write_body(piece, end)).await {
+        // On the heap: exchanges of HTTP/1 would carry it about.
+        match timeout(self.write_deadline, Box::pin(self.session.0.write_body(piece, end))).await {
             Ok(written) => written.map_err(io::Error::other),
             Err(_) => {
                 self.abandon();

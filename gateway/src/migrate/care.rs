@@ -108,7 +108,7 @@ pub(crate) struct Attached {
     /// Counts the stream in.
     pub(crate) guard: InFlight,
     /// Its events.
-    pub(crate) answer: Answer,
+    pub(crate) answer: Box<Answer>,
 }
 
 /// A stream that stands open.

@@ -252,7 +252,7 @@ pub(crate) async fn attached(
         let head = Answer::head(&mut link, &limits).await.map_err(|_| BROKE)?;
         match head.status {
             200 if head.is_event_stream() => {
-                let answer = Answer::new(head, link);
+                let answer = Box::new(Answer::new(head, link));
                 return Ok(super::Attached { upstream: Arc::clone(upstream), guard, answer });
             }
             401 | 403 => return Err(Failed::Unauthorized),

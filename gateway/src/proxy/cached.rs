@@ -239,7 +239,7 @@ async fn send(
 pub(super) async fn stale_instead(status: Option<u16>, client: &mut Client<'_, '_>) -> bool {
     let Some((cache, entry, id)) = client.caching.fail() else { return false };
     let left = |left| status::stale(false, status, left);
-    send(&cache, &entry, &Id::as_raw(&id), Cached::Stale, left, client).await;
+    Box::pin(send(&cache, &entry, &Id::as_raw(&id), Cached::Stale, left, client)).await;
     true
 }
 

@@ -86,6 +86,11 @@ pub(super) async fn run(job: &Job<'_>, client: &mut Client<'_, '_>) {
 impl Job<'_> {
     /// Answers a failure in the shape that fits this request.
     pub(super) async fn fail(&self, client: &mut Client<'_, '_>, failure: &Failure<'_>) {
+        // On the heap: most requests meet none, and all carry about what they might.
+        Box::pin(self.answer_failure(client, failure)).await;
+    }
+
+    async fn answer_failure(&self, client: &mut Client<'_, '_>, failure: &Failure<'_>) {
         if cached::is_excused(failure) && cached::stale_instead(None, client).await {
             return;
         }
@@ -189,7 +194,7 @@ pub(super) async fn reach<'u>(
     Err(match wait::for_head(job, upstream, &mut link, sent, client).await {
         Ok(head) => {
             client.trace.answered_at = Some(clock::instant());
-            return Ok(relay::Arrived { upstream, guard, answer: Answer::new(head, link) });
+            return Ok(relay::Arrived { upstream, guard, answer: Box::new(Answer::new(head, link)) });
         }
         Err(Instead::Hangup(Hangup::Lost(error))) => {
             lost(job, upstream, client.trace, link.reused && link.is_untouched(), &error)

@@ -111,7 +111,8 @@ async fn open<'b>(
     let now = clock::since_start_at(arrival.at);
     let entry = match site.edge.sessions.find(&opened.session, now, idle_age) {
         Ok(Some(entry)) => Ok(entry),
-        Ok(None) => first_sight(site, &opened, now).await,
+        // On the heap, as all that happens once in a session: every request would carry it about.
+        Ok(None) => Box::pin(first_sight(site, &opened, now)).await,
         Err(over) => {
             if over == Over::Idle {
                 keep_ended(site, &opened);

@@ -27,7 +27,8 @@ const HOLD_MAX: usize = 256 * 1024;
 pub(super) struct Arrived<'a> {
     pub(super) upstream: &'a Arc<Upstream>,
     pub(super) guard: InFlight,
-    pub(super) answer: Answer,
+    /// On the heap: it goes from hand to hand.
+    pub(super) answer: Box<Answer>,
 }
 
 impl Arrived<'_> {
@@ -371,7 +372,7 @@ pub(super) fn leave(job: &Job<'_>, arrived: Arrived<'_>, trace: &mut Trace) {
     count(job, arrived.upstream, trace, HubOutcome::ClientLeft);
     trace.left();
     if !job.leaving_cancels() {
-        read_on(job, Arc::clone(arrived.upstream), arrived.guard, Unread::Body(Box::new(arrived.answer)));
+        read_on(job, Arc::clone(arrived.upstream), arrived.guard, Unread::Body(arrived.answer));
     }
 }
 

@@ -35,7 +35,7 @@ const HEAD_WAIT: Duration = Duration::from_secs(3_600);
 struct Source {
     upstream: Arc<Upstream>,
     guard: InFlight,
-    answer: Answer,
+    answer: Box<Answer>,
     since: Instant,
 }
 

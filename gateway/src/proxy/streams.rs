@@ -230,7 +230,7 @@ impl Stream {
 
     /// Passes on a stream that is here to its end: one write, and no stream to look after.
     async fn at_once(
-        mut self,
+        mut self: Box<Self>,
         job: &Job<'_>,
         arrived: Arrived<'_>,
         (lines, answered): (&FieldLines, bool),

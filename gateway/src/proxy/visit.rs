@@ -249,7 +249,7 @@ impl<'a> Visit<'a> {
         if !here {
             if !tended {
                 // It may have moved without our knowledge: what the client answers, or goes on with, must be from somewhere.
-                self.catch_up().await;
+                Box::pin(self.catch_up()).await;
             }
             return self.ask(entry, None, client).await;
         }
@@ -391,7 +391,7 @@ impl<'a> Visit<'a> {
             Relayed::Stands(stands) => {
                 let (arrived, lines) = *stands;
                 let about = self.resumed.as_ref().map_or(About::Nothing, |event| event.about.clone());
-                stand::run(self, &job, arrived, &lines, about, client).await
+                Box::pin(stand::run(self, &job, arrived, &lines, about, client)).await
             }
         }
     }

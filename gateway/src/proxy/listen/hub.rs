@@ -82,7 +82,7 @@ pub(super) fn now() -> Instant {
 impl Source {
     pub(super) fn of(hub: HubId, arrived: Arrived<'_>, limit: usize) -> Self {
         let Arrived { upstream, guard, answer } = arrived;
-        Self::new((hub, Arc::clone(upstream)), guard, answer, limit)
+        Self::new((hub, Arc::clone(upstream)), guard, *answer, limit)
     }
 
     fn new(
