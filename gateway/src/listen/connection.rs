@@ -165,7 +165,9 @@ async fn http1(hall: &Hall, mut connection: Connection, peer: Peer, tls: bool, p
                 let down = Downstream::H1(connection.exchange(&head, last));
                 match hall.role {
                     Role::Clients(listener) => {
-                        proxy::serve(edge, &snapshot, listener, arrival, down, &mut kept).await;
+                        // On the heap, and gone with the request: what is idle takes nothing for it, and many connections
+                        // in turn use the same few pages.
+                        Box::pin(proxy::serve(edge, &snapshot, listener, arrival, down, &mut kept)).await;
                     }
                     Role::Operators => admin::serve(edge, &snapshot, &arrival, down).await,
                 }
