@@ -79,8 +79,8 @@ pub struct Forest {
 }
 
 impl Forest {
-    /// Grows one. `targets` are 0 or 1, or weights between. Takes about 10 s for 90,000 rows of 60 features on an idle
-    /// core; memory is about 12 times that of the rows while it runs.
+    /// Grows one. `targets` are 0 or 1, or weights between. Takes half a minute for 90,000 rows of 100 features
+    /// (`benches/benches/training.rs`); memory is about 12 times that of the rows while it runs.
     pub fn fit(rows: &Rows, targets: &[f32], settings: &ForestSettings) -> Result<Self, FitError> {
         check_targets(rows, targets)?;
         if settings.trees == 0 || settings.leaf == 0 {
