@@ -19,7 +19,7 @@ mod result;
 
 pub use notice::{Changed, changes_in, may_tell_of_changes};
 pub use question::{QUESTION_MAX, Question};
-pub use result::{CacheScope, Kept};
+pub use result::{CacheScope, Kept, Unkept};
 
 /// The methods whose results have caching hints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

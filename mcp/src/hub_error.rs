@@ -17,6 +17,12 @@ const CODES: [i64; 3] = [-32603, -32000, -32001];
 /// To make ready for a search costs more than to search a usual answer.
 static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"error\""));
 
+/// Whether these bytes may speak of an error.
+#[must_use]
+pub fn may_tell_of_error(bytes: &[u8]) -> bool {
+    ERROR.find(bytes).is_some()
+}
+
 /// Whether this JSON-RPC message is an error that counts against the hub that sent it. Batches and what is no JSON do
 /// not.
 #[must_use]
@@ -30,7 +36,7 @@ pub fn is_hub_error(message: &[u8]) -> bool {
         code: i64,
     }
     // Almost every answer is a result: the search is all that it costs.
-    if message.len() > LENGTH_MAX || ERROR.find(message).is_none() {
+    if message.len() > LENGTH_MAX || !may_tell_of_error(message) {
         return false;
     }
     serde_json::from_slice::<Answer>(message).is_ok_and(|answer| CODES.contains(&answer.error.code))

@@ -1,9 +1,10 @@
 //! *Does a result hand out a task?* The hub that has made a task is the only one that knows it.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use memchr::memmem;
+use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -48,11 +49,20 @@ struct Inner<'a> {
     ttl: Option<&'a RawValue>,
 }
 
+static TASK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"taskId\""));
+
+/// Whether these bytes may speak of a task. Almost no answer does: the search is all that it costs.
+#[must_use]
+pub fn may_tell_of_task(bytes: &[u8]) -> bool {
+    TASK.find(bytes).is_some()
+}
+
 /// The task that a JSON-RPC result hands out. A result that merely speaks of tasks hands out none.
 #[must_use]
 pub fn task_of(message: &[u8]) -> Option<Task<'_>> {
-    // Almost no answer has one: the search is all that it costs.
-    memmem::find(message, b"\"taskId\"")?;
+    if !may_tell_of_task(message) {
+        return None;
+    }
     let Message { result } = serde_json::from_slice(message).ok()?;
     let (id, ttl) = match (result.task, result.task_id) {
         (None, Some(id)) if result.result_type.as_deref() == Some("task") => (id, result.ttl_ms),

@@ -5,7 +5,7 @@ use super::key::{Caller, Keys};
 use mcphub_conf::settings::CacheSettings;
 use mcphub_http1::{ResponseHead, fields::list};
 use mcphub_mcp::RawId;
-use mcphub_mcp::cache::{CacheScope, Kept};
+use mcphub_mcp::cache::{CacheScope, Kept, Unkept};
 use std::time::Duration;
 
 /// Longest time that an answer is given to the one caller it belongs to: a credential that was withdrawn is good for so
@@ -26,22 +26,28 @@ pub(crate) struct Case<'a> {
 }
 
 impl Case<'_> {
-    /// What is kept of the answer whose body, or whose one event, holds this message. `None` where nothing may be.
+    /// What is kept of the answer whose body, or whose one event, holds this message.
+    ///
+    /// # Errors
+    /// Nothing may be kept of it.
     pub(crate) fn entry(
         &self,
         settings: &CacheSettings,
         head: &ResponseHead,
         message: &[u8],
-    ) -> Option<Entry> {
-        if head.status != 200 || message.len() > settings.entry_size || !head_allows(head) {
-            return None;
+    ) -> Result<Entry, Unkept> {
+        if head.status != 200 {
+            return Err(Unkept::NoResult);
+        }
+        if message.len() > settings.entry_size || !head_allows(head) {
+            return Err(Unkept::of(message));
         }
         let kept = Kept::read(message, &self.id)?;
         let (caller, bounds) = match kept.scope {
             CacheScope::Public => (None, Bounds { fresh: settings.ttl_max, stale: settings.stale_if_error }),
-            CacheScope::Private => (Some(self.caller()?), private(settings)),
+            CacheScope::Private => (Some(self.caller().ok_or(Unkept::Result)?), private(settings)),
         };
-        Some(Entry::new(kept, self.about, caller, self.times, bounds).with_lines(lines(head)))
+        Ok(Entry::new(kept, self.about, caller, self.times, bounds).with_lines(lines(head)))
     }
 
     fn caller(&self) -> Option<Caller> {
@@ -132,7 +138,7 @@ pub(crate) mod tests {
         let times = Times { asked: secs(10), received: secs(10) };
         let about = About { method: Cacheable::Tools, resource: None };
         let id = RawId::parse("1").expect("an id");
-        Case { keys, id, about, times }.entry(&settings(), head, message(hints).as_bytes())
+        Case { keys, id, about, times }.entry(&settings(), head, message(hints).as_bytes()).ok()
     }
 
     const PUBLIC: &str = r#""ttlMs":5000,"cacheScope":"public""#;

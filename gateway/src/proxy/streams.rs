@@ -260,8 +260,8 @@ impl Stream {
 
     /// What a stream that its hub ended properly comes to, by its last event.
     fn outcome(&self) -> HubOutcome {
-        let told = memchr::memmem::find(&self.last, b"\"error\"").and_then(|_| Event::parse(&self.last).data);
-        let failed = told.is_some_and(|data| mcphub_mcp::is_hub_error(&data));
+        let failed = mcphub_mcp::may_tell_of_error(&self.last)
+            && Event::parse(&self.last).data.is_some_and(|data| mcphub_mcp::is_hub_error(&data));
         if failed { HubOutcome::RpcError } else { HubOutcome::Ok }
     }
 

@@ -6,9 +6,8 @@ use super::exchange::Job;
 use crate::clock;
 use mcphub_http1::Known;
 use mcphub_mcp::sse::{Event, events};
-use mcphub_mcp::{Class, task_of};
+use mcphub_mcp::{Class, may_tell_of_task, task_of};
 use mcphub_routing::HubIndex;
-use memchr::memmem;
 
 /// Looks for a task in an answer that is all here.
 pub(super) fn learn(job: &Job<'_>, hub: Option<HubIndex>, answer: &[u8]) {
@@ -25,7 +24,7 @@ pub(super) fn learn(job: &Job<'_>, hub: Option<HubIndex>, answer: &[u8]) {
 /// Looks for a task among whole events, before the client has them.
 pub(super) fn learn_from_events(job: &Job<'_>, hub: Option<HubIndex>, whole: &[u8]) {
     let may = job.message.class() == Class::ToolCall && job.lodging.is_none();
-    if may && memmem::find(whole, b"\"taskId\"").is_some() {
+    if may && may_tell_of_task(whole) {
         events(whole).filter_map(|event| Event::parse(event).data).for_each(|data| learn(job, hub, &data));
     }
 }

@@ -2,10 +2,11 @@
 
 use crate::json::decode;
 use crate::relayed::Message;
-use memchr::memmem;
+use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 /// What a hub says has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +22,12 @@ pub enum Changed<'a> {
 }
 
 /// How the names of all of them end, in a message. Some servers write their slashes as `\/`.
-const ENDS: [&[u8]; 2] = [b"list_changed\"", b"updated\""];
+static ENDS: LazyLock<[Finder<'static>; 2]> =
+    LazyLock::new(|| [Finder::new("list_changed\""), Finder::new("updated\"")]);
+
+/// How both of these end, and nearly nothing else that hubs say. To make ready for a search costs as much as to search a
+/// usual event.
+static END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("ed\""));
 
 #[derive(Deserialize)]
 struct Params<'a> {
@@ -32,9 +38,9 @@ struct Params<'a> {
 /// Whether these bytes may hold such a notification. Nearly nothing that hubs say does, and this is all that it costs.
 #[must_use]
 pub fn may_tell_of_changes(bytes: &[u8]) -> bool {
-    memmem::find(bytes, b"ed\"").is_some_and(|first| {
-        let rest = &bytes[first.saturating_sub(ENDS[0].len())..];
-        ENDS.iter().any(|end| memmem::find(rest, end).is_some())
+    END.find(bytes).is_some_and(|first| {
+        let rest = &bytes[first.saturating_sub(ENDS[0].needle().len())..];
+        ENDS.iter().any(|end| end.find(rest).is_some())
     })
 }
 

@@ -2,6 +2,7 @@
 
 use super::Members;
 use crate::envelope::DEPTH_MAX;
+use crate::hub_error::is_result;
 use crate::id::RawId;
 use crate::json::decode;
 use crate::plain;
@@ -35,13 +36,20 @@ pub struct Kept {
 
 impl Kept {
     /// What a message keeps of itself: the whole and final result of the request `id`, if it says how long and for whom
-    /// it is good. `None` for errors, for what asks for input, and where a hint is missing or malformed.
-    #[must_use]
-    pub fn read(message: &[u8], id: &RawId<'_>) -> Option<Self> {
-        // Most results say nothing of this, and then one search is all that it costs.
-        TTL.find(message)?;
-        let text = std::str::from_utf8(message).ok()?;
-        let Message { version, id: found, result } = everyday(text).or_else(|| thorough(text))?;
+    /// it is good.
+    ///
+    /// # Errors
+    /// It is an error, asks for input, or a hint is missing or malformed.
+    pub fn read(message: &[u8], id: &RawId<'_>) -> Result<Self, Unkept> {
+        // Without a hint there is nothing to be read.
+        let hints = TTL.find(message).and_then(|_| std::str::from_utf8(message).ok());
+        match hints.and_then(|text| everyday(text).or_else(|| thorough(text))) {
+            Some(answer) => Self::of(answer, id).ok_or(Unkept::Result),
+            None => Err(Unkept::of(message)),
+        }
+    }
+
+    fn of(Message { version, id: found, result }: Message<'_>, id: &RawId<'_>) -> Option<Self> {
         if decode(version)? != "2.0" || RawId::parse(found)? != *id {
             return None;
         }
@@ -80,6 +88,23 @@ impl Kept {
         let parts: [&[u8]; 7] =
             [br#"{"jsonrpc":"2.0","id":"#, id, br#","result":"#, before, left.as_bytes(), after, b"}"];
         parts.concat()
+    }
+}
+
+/// Why nothing is kept of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unkept {
+    /// It is a result that may not be given again.
+    Result,
+    /// It is an error, or no answer at all: of the result that another would be it says nothing.
+    NoResult,
+}
+
+impl Unkept {
+    /// Why nothing is kept of this message, whatever it says of itself.
+    #[must_use]
+    pub fn of(message: &[u8]) -> Self {
+        if is_result(message) { Self::Result } else { Self::NoResult }
     }
 }
 
@@ -150,7 +175,7 @@ mod tests {
     }
 
     fn kept(result: &str) -> Option<Kept> {
-        Kept::read(format!(r#"{{"jsonrpc":"2.0","id":7,"result":{result}}}"#).as_bytes(), &id("7"))
+        Kept::read(format!(r#"{{"jsonrpc":"2.0","id":7,"result":{result}}}"#).as_bytes(), &id("7")).ok()
     }
 
     fn check(result: &str, expected: Option<(CacheScope, u64)>) {
@@ -198,7 +223,7 @@ mod tests {
     #[test]
     fn only_the_one_result_that_was_asked_for_is_kept() {
         let result = r#"{"ttlMs":5000,"cacheScope":"public"}"#;
-        let read = |message: String| Kept::read(message.as_bytes(), &id("7")).is_some();
+        let read = |message: String| Kept::read(message.as_bytes(), &id("7")).is_ok();
         assert!(read(format!(r#" {{"result":{result},"id":7,"jsonrpc":"2.0"}} "#)));
         for wrong in [
             format!(r#"{{"jsonrpc":"2.0","id":8,"result":{result}}}"#),

@@ -10,8 +10,9 @@ use crate::clock;
 use crate::proxy::Trace;
 use crate::proxy::exchange::Job;
 use mcphub_http1::{FieldLines, ResponseHead};
+use mcphub_mcp::Id;
+use mcphub_mcp::cache::Unkept;
 use mcphub_mcp::sse::{Event, events};
-use mcphub_mcp::{Id, is_result};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,16 +82,15 @@ impl Filling {
         let now = clock::since_start();
         let times = Times { asked: self.asked, received: now };
         let case = Case { keys: &self.keys, id: self.id.as_raw(), about: self.about, times };
-        let kept = case
-            .entry(&self.cache.settings, head, message)
-            .and_then(|entry| self.cache.keep(&self.keys, entry, now));
+        let entry = case.entry(&self.cache.settings, head, message);
+        let kept = entry.and_then(|entry| self.cache.keep(&self.keys, entry, now).ok_or(Unkept::Result));
         match kept {
-            Some((key, entry)) => {
+            Ok((key, entry)) => {
                 self.stored = Some(entry.ttl_seconds(now));
                 self.land(Outcome::Kept(key, entry));
             }
-            None => {
-                self.cache.set_apart(&self.keys, now, head.status == 200 && is_result(message));
+            Err(unkept) => {
+                self.cache.set_apart(&self.keys, now, unkept == Unkept::Result);
                 self.land(Outcome::Apart);
             }
         }
