@@ -37,6 +37,7 @@ use shelf::Bookmark;
 use std::fmt;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 
 /// How long a call may take.
 const DEADLINE: Duration = Duration::from_secs(1);
@@ -49,6 +50,10 @@ const SWEEP_PAUSE: Duration = Duration::from_secs(5);
 /// Between two sweeps of which the first found something: a hundred gone each time keeps up with any ending that is not
 /// an accident.
 const SWEEP_AGAIN: Duration = Duration::from_millis(100);
+
+/// From one waking of a watcher to the next at least. Where changes come thick, a thread is not woken for each; one that
+/// comes alone is told at once.
+const NEWS_EVERY: Duration = Duration::from_millis(5);
 
 /// Sweeps for ever, a little at a time.
 pub(crate) async fn forget_records(records: Records) {
@@ -147,7 +152,7 @@ impl SessionStore for Records {
             Behind::Embedded(embedded) => embedded.news(),
             Behind::Nats(nats) => nats.news(),
         };
-        RecordChanges { behind: self.behind.clone(), news, mark: Bookmark::default() }
+        RecordChanges { behind: self.behind.clone(), news, mark: Bookmark::default(), quiet_until: None }
     }
 
     fn condition(&self) -> StoreCondition {
@@ -171,6 +176,8 @@ pub struct RecordChanges {
     /// Something has changed.
     news: watch::Receiver<()>,
     mark: Bookmark,
+    /// It was woken a moment ago, and sleeps till then.
+    quiet_until: Option<Instant>,
 }
 
 impl fmt::Debug for RecordChanges {
@@ -195,6 +202,10 @@ impl Changes for RecordChanges {
                 // The sender is in the store, which we hold.
                 std::future::pending::<()>().await;
             }
+            if let Some(until) = self.quiet_until {
+                sleep_until(until).await;
+            }
+            self.quiet_until = Some(Instant::from_std(clock::instant()) + NEWS_EVERY);
         }
     }
 }
