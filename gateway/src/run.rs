@@ -31,6 +31,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::Runtime;
+use tokio::signal::unix::Signal;
 use tokio::sync::oneshot;
 
 /// How long a successor waits to be given the listeners.
@@ -44,6 +45,7 @@ const STORE_WAIT: Duration = Duration::from_secs(2);
 /// # Errors
 /// The configuration has mistakes, or something it names cannot be used: an address, a certificate, a key.
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
+    let hangups = control::hangups().context("cannot listen for SIGHUP")?;
     let loaded = control::read(&args.config).map_err(|unreadable| match unreadable {
         Unreadable::Mistakes(report) => Failure::Config(report),
         key @ Unreadable::Key(_) => Failure::Runtime(key.into()),
@@ -109,7 +111,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         listeners: Arc::new(Mutex::new(kept)),
     };
     server.add_service(ControlService {
-        control: Some(control),
+        control: Some((control, hangups)),
         edge,
         lifecycle,
         started: Some((clients_ready, operators_ready)),
@@ -239,7 +241,7 @@ impl Sockets {
 
 /// The control task as a service of Pingora's server.
 struct ControlService {
-    control: Option<Control>,
+    control: Option<(Control, Signal)>,
     edge: Arc<Edge>,
     lifecycle: Lifecycle,
     started: Option<(oneshot::Receiver<()>, oneshot::Receiver<()>)>,
@@ -264,13 +266,11 @@ impl Service for ControlService {
                     rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM);
             }
         }
-        let Some(control) = self.control.take() else { return };
+        let Some((control, hangups)) = self.control.take() else { return };
         tokio::spawn(migrate::notice::follow(Arc::clone(&self.edge)));
         tokio::spawn(store::forget_records(self.edge.records.clone()));
         tokio::spawn(migrate::shepherd::watch(Arc::clone(&self.edge)));
-        if let Err(error) = control.run(self.lifecycle.clone()).await {
-            tracing::error!(%error, "the control task cannot run; configuration changes will not be seen");
-        }
+        control.run(self.lifecycle.clone(), hangups).await;
     }
 
     fn name(&self) -> &str {

@@ -37,6 +37,27 @@ async fn wait_for(gateway: &Gateway, name: &str, fits: impl Fn(f64) -> bool) {
     .unwrap_or_else(|error| panic!("{error:#}"));
 }
 
+#[tokio::test]
+async fn a_reload_that_is_asked_for_while_it_starts_is_done_then() {
+    for _ in 0..5 {
+        let hub = RawHub::start(mcp("a")).await.expect("a hub");
+        let mut gateway = Gateway::spawn(plain_config(&hub), &[]).expect("a process");
+        // Its sockets are there before anything answers.
+        while tokio::net::TcpStream::connect(gateway.admin()).await.is_err() {
+            assert_eq!(gateway.process.exit_status(), None);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        gateway.reload().expect("a signal");
+        gateway.wait_until_ready().await.expect("it starts all the same");
+        until("the reload", async || match gateway.status("/v1/status").await {
+            Ok(status) if status["last_reload"]["result"] == "unchanged" => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+        .await
+        .expect("heard");
+    }
+}
+
 /// How the gateway hears of a new file.
 #[derive(Clone, Copy)]
 enum Tell {

@@ -57,7 +57,7 @@ use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::level_filters::LevelFilter;
@@ -142,6 +142,18 @@ pub struct Parts {
     pub store: Store,
 }
 
+/// Hears every SIGHUP from now on. What nobody listens for would end the process, so this comes first of all: a reload that
+/// is asked for while we start is done when we have.
+///
+/// # Errors
+/// It cannot be listened for.
+pub(crate) fn hangups() -> std::io::Result<Signal> {
+    // Listening is the process's, whatever runtime reads what has been heard.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _entered = runtime.enter();
+    signal(SignalKind::hangup())
+}
+
 impl Control {
     /// A control task and the way to reach it. What the operator wanted before is granted before anybody is served.
     #[must_use]
@@ -197,14 +209,10 @@ impl Control {
     }
 
     /// Works until the process stops.
-    ///
-    /// # Errors
-    /// SIGHUP cannot be listened for.
-    pub async fn run(mut self, lifecycle: Lifecycle) -> std::io::Result<()> {
+    pub async fn run(mut self, lifecycle: Lifecycle, mut hangups: Signal) {
         let mut phase = lifecycle.watch();
         // The end waits until what was learned is in the store.
         let present = lifecycle.enter();
-        let mut hangups = signal(SignalKind::hangup())?;
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let nudge = Arc::clone(&self.nudge);
@@ -233,7 +241,6 @@ impl Control {
             rest.write();
         }
         drop(present);
-        Ok(())
     }
 
     /// Follows the snapshot that was published for a configuration, and decides at once about its hubs.

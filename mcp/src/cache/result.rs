@@ -242,6 +242,19 @@ mod tests {
     }
 
     #[test]
+    fn a_result_that_is_not_kept_is_told_from_what_is_none() {
+        let check = |message: &str, expected: Unkept| {
+            assert_eq!(Kept::read(message.as_bytes(), &id("7")), Err(expected), "{message}");
+        };
+        check(r#"{"jsonrpc":"2.0","id":7,"result":{"tools":[]}}"#, Unkept::Result);
+        check(r#"{"jsonrpc":"2.0","id":7,"result":{"ttlMs":0,"cacheScope":"public"}}"#, Unkept::Result);
+        check(r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32603,"message":"\"ttlMs\""}}"#, Unkept::NoResult);
+        check(r#"{"jsonrpc":"2.0","id":7,"error":{"data":{"ttlMs":1}}}"#, Unkept::NoResult);
+        check(r#"{"jsonrpc":"2.0","id":7,"result":{"ttlMs":1"#, Unkept::NoResult);
+        check("<html>", Unkept::NoResult);
+    }
+
+    #[test]
     fn it_is_given_out_under_any_id_and_says_how_long_it_is_good() {
         let kept = kept(r#"{ "tools": [ {"ttlMs":1} ], "ttlMs" : 5000 , "cacheScope":"public","x":1.0}"#);
         let kept = kept.expect("kept");
