@@ -1,7 +1,7 @@
 //! What does it cost to grow one model of hubs?
 //!
-//! On as many moments as a gateway learns from at most, of hubs that the simulator made. A model takes half a
-//! minute, so it is grown a few times and no more, and every time is printed. What clients feel of it while it happens is for
+//! On about as many moments as a gateway learns from at most, of hubs that the simulator made. A model takes half a minute,
+//! so it is grown a few times and no more, and every time is printed. What clients feel of it while it happens is for
 //! `benches/peers/training.sh` to tell.
 
 #[expect(dead_code, reason = "the clock without criterion")]

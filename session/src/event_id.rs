@@ -5,9 +5,9 @@
 //! answers, and the hub's own id. `mcphub1.<stay>.<request>.<hub's id>`, the last two in Base64.
 //!
 //! Ids are given only to events that have one: an id is a promise that the stream can be gone on with, and that is the
-//! hub's to make. The one exception is the error that ends a stream whose hub is lost: where the client can go on, it is
-//! told by an id without the hub's part that nothing follows. The TypeScript SDK 1 takes an error for no answer, and goes
-//! on all the same.
+//! hub's to make. The one exception is an answer that we put at the end of a stream, nearly always the error that its hub
+//! is lost: where the client could go on, an id without the hub's part tells that nothing follows. The TypeScript SDK 1
+//! takes an error for no answer, and goes on all the same.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

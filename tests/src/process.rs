@@ -11,16 +11,17 @@ use tokio::process::{Child, Command};
 
 use crate::wait::PATIENCE;
 
-/// Longest wait for the end of a killed process, and the pause between two looks.
-const LAST: (Duration, Duration) = (Duration::from_secs(5), Duration::from_millis(1));
+/// How often it is looked whether a killed process has ended, and the pause between two looks: five seconds at most.
+const LOOKS: u32 = 5_000;
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// How many closing bytes of a log a report shows.
 const TAIL: usize = 8 << 10;
 
 /// A child process whose output goes to two files.
 ///
-/// It is killed when dropped, and gone then: its port is free for the next. When the test is failing by then (it panics), the ends of the logs are printed; so a
-/// test that uses processes says `expect` rather than returning an error.
+/// It is killed when dropped, and gone then: its port is free for the next. When the test is failing by then (it
+/// panics), the ends of the logs are printed; so a test that uses processes says `expect` rather than returning an error.
 #[derive(Debug)]
 pub struct Process {
     name: String,
@@ -106,12 +107,11 @@ impl Drop for Process {
     )]
     fn drop(&mut self) {
         let _ = self.child.start_kill();
-        let (most, pause) = LAST;
-        for _ in 0..most.as_millis() / pause.as_millis() {
+        for _ in 0..LOOKS {
             if !matches!(self.child.try_wait(), Ok(None)) {
                 break;
             }
-            std::thread::sleep(pause);
+            std::thread::sleep(PAUSE);
         }
         if std::thread::panicking() {
             print!("{}", self.tail());

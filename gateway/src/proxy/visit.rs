@@ -185,10 +185,11 @@ impl<'a> Visit<'a> {
         if self.job.arrival.head.method != Method::Get {
             return None;
         }
+        let open = || self.session.entry.care_if_any().map_or(0, |care| care.streams_open());
         match &self.resumed {
             Some(event) if event.is_end() => Some(Failure::NothingFollows),
             Some(event) if event.about != About::Nothing => None,
-            _ if self.session.entry.care().streams_open() >= STREAMS_MAX => Some(Failure::TooManyStreams),
+            _ if open() >= STREAMS_MAX => Some(Failure::TooManyStreams),
             _ => None,
         }
     }
