@@ -32,6 +32,7 @@ pub(super) async fn predict(control: &Handle, asked: PredictFailure) -> Result<R
             failure_type: told.failure_type.to_string(),
             confidence: told.confidence,
             past_alone: told.cold,
+            load_jumped: told.stands,
             evidence: told.movers.iter().map(influence).collect(),
             recommended_actions: actions(&told),
         },

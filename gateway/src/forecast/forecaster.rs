@@ -3,13 +3,14 @@
 //! When a period has ended, a hub's new samples go through its extractor, and the row that comes out through the model:
 //! some 50 µs a hub. That is done a few milliseconds a tick, hub by hub in turn, so that the control task is never away
 //! for long; a fleet of a thousand is through within a period. A hub that is new here has its past replayed first. Until
-//! then, and without a model, its own rate of failure is all that is told.
+//! then, and without a model, its own rate of failure is all that is told. Of a hub whose load has just jumped nothing new is
+//! told.
 
 use super::Telemetry;
 use super::speaker::Speaker;
 use crate::clock;
 use crate::snapshot::Snapshot;
-use mcphub_predictor::features::{Extractor, Schema, Surroundings};
+use mcphub_predictor::features::{Extractor, STANDS_FOR, Schema, Surroundings};
 use mcphub_predictor::insight::explain::Mover;
 use mcphub_predictor::insight::outlook::{MAIN, Outlook, Standing, TOLD_FROM};
 use mcphub_predictor::learning::{EVERY, Said};
@@ -70,6 +71,10 @@ pub(crate) struct Expected {
     extractor: Extractor,
     /// How many periods of its history have been looked at.
     periods: u64,
+    /// How many there were when it was last worked out what is expected; `None` before the first time.
+    worked_out: Option<u64>,
+    /// Its load has just jumped, so that what was expected before stands.
+    pub(crate) stands: bool,
     /// What it is like, in the features of the model.
     pub(crate) row: Vec<f32>,
     /// How likely it fails within ten minutes, to the model and to the one beside it; `None` while its past alone speaks.
@@ -170,6 +175,8 @@ impl Forecaster {
         let expected = self.hubs.entry(hub.clone()).or_insert_with(|| Expected {
             extractor: Extractor::new(),
             periods: 0,
+            worked_out: None,
+            stands: false,
             row: Vec::new(),
             said: None,
             standing,
@@ -184,7 +191,7 @@ impl Forecaster {
         expected.extractor.vector(&self.schema, &around, &mut expected.row);
         let model = self.speaker.as_deref().map(|speaker| &speaker.model);
         let beside = self.challenger.as_deref().map(|speaker| &speaker.model);
-        if let Err(error) = expected.ask(model, beside, horizon) {
+        if let Err(error) = expected.work_out(model, beside, horizon) {
             // The schema of a model was held against ours when it was loaded: this is our own mistake, and no hub's.
             tracing::error!(%hub, %error, "the model refuses a row; the hub's rate of failure speaks instead");
             expected.outlook = Outlook::of_prior(&standing);
@@ -192,6 +199,7 @@ impl Forecaster {
         }
         if self.fallen_back {
             expected.outlook = Outlook::of_prior(&standing);
+            expected.stands = false;
             expected.movers.clear();
         }
         Some(Looked {
@@ -239,6 +247,23 @@ impl Expected {
         } else {
             self.extractor.push_minute(&sample);
         }
+    }
+
+    /// Works out what is expected of it now, unless its load has just jumped.
+    fn work_out(
+        &mut self,
+        model: Option<&Model>,
+        beside: Option<&Model>,
+        horizon: Duration,
+    ) -> Result<(), RowsError> {
+        let stood = self.worked_out.and_then(|then| self.periods.checked_sub(then));
+        self.stands = self.extractor.has_jumped() && stood.is_some_and(|stood| stood <= STANDS_FOR);
+        if self.stands {
+            self.said = None;
+            return Ok(());
+        }
+        self.worked_out = Some(self.periods);
+        self.ask(model, beside, horizon)
     }
 
     fn ask(

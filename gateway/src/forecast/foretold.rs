@@ -26,6 +26,8 @@ pub struct Foretold {
     pub confidence: f64,
     /// Whether its past alone speaks, since it has been watched for less than a day or no model knows it.
     pub cold: bool,
+    /// Whether this was expected before its load jumped just now.
+    pub stands: bool,
     /// What would fail.
     pub failure_type: FailureType,
     /// When, if it is likelier than not or its memory runs out.
@@ -120,6 +122,7 @@ impl Forecaster {
             base_rate,
             confidence: expected.outlook.confidence,
             cold: expected.outlook.cold,
+            stands: expected.stands,
             failure_type: expected.failure_type(),
             time_to_failure: expected.time_to_failure(),
             risk_score: expected.outlook.risk_score,

@@ -6,7 +6,7 @@ use super::minutes::{MINUTES, Minutes, rise};
 use super::recent::{Recent, TICKS};
 use super::reference::{Reference, Usual};
 use super::scale::scaled;
-use super::{Feature, Recurrence, Schema, Span};
+use super::{Feature, Recurrence, Schema, Span, crowd, has_jumped};
 
 /// Samples of a minute.
 const TICKS_A_MINUTE: usize = 4;
@@ -104,6 +104,12 @@ impl Extractor {
     /// How many minutes of the last 24 hours are on record, 0 to 1440: below a day, what is usual is not known yet.
     pub fn minutes(&self) -> usize {
         self.minutes.len()
+    }
+
+    /// Has its load just jumped, so that nothing new is foretold of it?
+    pub fn has_jumped(&self) -> bool {
+        let rates = self.recent.known(Signal::Rate, crowd::TICKS);
+        has_jumped(rates.map(|(age, rate)| (age, rate.exp_m1())))
     }
 
     fn end_minute(&mut self) {

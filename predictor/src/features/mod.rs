@@ -6,6 +6,7 @@
 //! a model is asked only with rows of its own schema.
 
 mod columns;
+mod crowd;
 mod extractor;
 mod feature;
 mod line;
@@ -17,6 +18,7 @@ mod scale;
 mod schema;
 
 pub use columns::{COLUMNS_MAX, Columns};
+pub use crowd::{JUMP, STANDS_FOR, has_jumped};
 pub use extractor::{Extractor, Surroundings};
 pub use feature::{Feature, Span};
 pub use minutes::MINUTES;

@@ -2,9 +2,9 @@
 
 use thiserror::Error;
 
-use crate::features::{Extractor, Recurrence, Schema, Surroundings};
+use crate::features::{Extractor, Recurrence, Schema, Surroundings, has_jumped};
 use crate::model::RowsError;
-use crate::telemetry::{PERIOD, Sample};
+use crate::telemetry::{PERIOD, Sample, Signal};
 
 use super::Examples;
 
@@ -76,6 +76,12 @@ impl Series<'_> {
         Ok(examples)
     }
 
+    /// Had the load just jumped at this sample, as the extractor of its row would say?
+    pub fn has_jumped(&self, at: usize) -> bool {
+        let until = self.samples.get(..=at).unwrap_or_default().iter().rev().enumerate();
+        has_jumped(until.filter_map(|(age, sample)| Some((age, sample.get(Signal::Rate)?))))
+    }
+
     fn time(&self, at: usize) -> u64 {
         self.begin.saturating_add(PERIOD.as_secs().saturating_mul(at as u64))
     }
@@ -84,7 +90,6 @@ impl Series<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::Signal;
 
     fn samples(count: usize) -> Vec<Sample> {
         let sample = |at: usize| {
@@ -112,6 +117,25 @@ mod tests {
         assert_eq!(rows(&whole[..1_500], &[100, 700]), known);
         assert_eq!(rows(&whole, &[100, 700, 1_500, 1_800]), known);
         assert_ne!(rows(&whole, &[100, 700, 1_400]), known);
+    }
+
+    #[test]
+    fn a_load_jumps_in_the_record_where_it_jumps_in_service() {
+        let rate = |at: usize| if at % 90 < 45 { 30.0 + (at % 7) as f32 } else { 70.0 };
+        let mut samples = samples(400);
+        for (at, sample) in samples.iter_mut().enumerate().filter(|(at, _)| at % 11 > 0) {
+            sample.set(Signal::Rate, rate(at));
+        }
+        let series = series(&samples, &[]);
+        let mut extractor = Extractor::new();
+        let mut jumps = 0;
+        for (at, sample) in samples.iter().enumerate() {
+            extractor.push(sample);
+            assert_eq!(series.has_jumped(at), extractor.has_jumped(), "sample {at}");
+            jumps += usize::from(extractor.has_jumped());
+        }
+        assert!((12..=30).contains(&jumps), "{jumps} samples after four jumps");
+        assert!(!series.has_jumped(samples.len()));
     }
 
     #[test]

@@ -62,6 +62,9 @@ fn write_text(out: &mut String, expected: &Value, risk: &Value, past: &Value) ->
     let past_alone = expected["pastAlone"].as_bool().unwrap_or_default();
     let why = if past_alone { " (its past alone speaks)" } else { "" };
     writeln!(out, "  confidence       {}{why}", percent(&expected["confidence"]))?;
+    if expected["loadJumped"].as_bool().unwrap_or_default() {
+        writeln!(out, "  load             has just jumped; this was expected before")?;
+    }
     writeln!(out, "  type             {}", plain(&expected["failureType"]))?;
     if !expected["estimatedTimeToFailure"].is_null() {
         writeln!(out, "  expected in      {}", time(&expected["estimatedTimeToFailure"]))?;
@@ -121,6 +124,12 @@ mod tests {
         for part in ["network", "8.2 spreads", "4.9 of 100", "2 failures", "Recommended: probe_more"] {
             assert!(told.contains(part), "{part} is missing in {told}");
         }
-        assert!(!told.contains("expected in") && !told.contains("in common"), "{told}");
+        for part in ["expected in", "in common", "jumped"] {
+            assert!(!told.contains(part), "{part} is in {told}");
+        }
+        let after = json!({ "hubId": "us-east-1", "loadJumped": true });
+        assert!(
+            text(&after, &risk, &past).contains("load             has just jumped; this was expected before")
+        );
     }
 }

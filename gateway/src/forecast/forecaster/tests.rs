@@ -32,6 +32,8 @@ fn fresh() -> Expected {
     Expected {
         extractor: Extractor::new(),
         periods: 0,
+        worked_out: None,
+        stands: false,
         said: None,
         row: Vec::new(),
         standing,
@@ -164,6 +166,47 @@ fn a_failure_is_told_to_be_of_a_kind_once_and_in_time() {
     let fallen_back = expected.failing_how(&warm, now, Some(model));
     assert_eq!(fallen_back, Some(FailureType::Unknown), "whoever does not know these hubs");
     assert_eq!(expected.failing_how(&history, now, Some(model)), None, "it has not failed");
+}
+
+#[test]
+fn from_a_load_that_jumps_nothing_is_foretold_until_it_has_lasted() {
+    let speaker = Speaker::find(&mcphub_conf::settings::ModelSource::BuiltIn, None).expect("it ships");
+    let model = &speaker.as_ref().expect("it can be read").model;
+    let (mut history, mut expected) = (History::default(), fresh());
+    past(0..1_500, &mut history);
+    expected.standing.history = Duration::from_secs(8 * 86_400);
+    let look = |history: &History, expected: &mut Expected| {
+        expected.catch_up(history);
+        expected.extractor.vector(&Schema::telemetry(), &Surroundings::default(), &mut expected.row);
+        expected.work_out(Some(model), None, Duration::from_secs(600)).expect("a row of ours");
+        (expected.stands, expected.outlook)
+    };
+    // Its first forecast is made even so: there is none before it that could stand.
+    let (stands, before) = look(&history, &mut expected);
+    assert!(!stands && !before.cold && expected.said.is_some());
+    let crowd = |at: u64, load: f32, history: &mut History| {
+        let mut sample = sample(at);
+        sample.set(Signal::Rate, load);
+        sample.set(Signal::InFlight, load * 20.0);
+        sample.set(Signal::P50Ms, 2_000.0);
+        history.push(Missing::Counted(0), &sample, NOON + 15 * (at + at / 50));
+    };
+    for at in 1_500..1_505 {
+        crowd(at, 80.0, &mut history);
+        assert_eq!(look(&history, &mut expected), (true, before), "sample {at}");
+        assert_eq!(expected.said, None, "there is nothing to be judged");
+    }
+    crowd(1_505, 80.0, &mut history);
+    let (stands, after) = look(&history, &mut expected);
+    let soon = |outlook: &Outlook| outlook.hazard.within(HORIZONS[MAIN]);
+    assert!(!stands && soon(&after) > soon(&before), "{} after {}", soon(&after), soon(&before));
+    // One that grows ever faster is spoken of again after five minutes.
+    let mut silent = 0;
+    for at in 1_506..1_560 {
+        crowd(at, 80.0 * 1.2_f32.powf((at - 1_505) as f32), &mut history);
+        silent = if look(&history, &mut expected).0 { silent + 1 } else { 0 };
+        assert!(silent <= STANDS_FOR, "sample {at}");
+    }
 }
 
 #[test]

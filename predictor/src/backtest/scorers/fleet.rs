@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::rule::Past;
-use super::table::{Tables, row_of};
+use super::table::{Known, Tables, row_of};
 use super::{Taught, unfit};
 use crate::backtest::{Dataset, Entity, Fitted, Protocol, Scale, Scorer, Span, Unfit};
 use crate::features::{Columns, Schema};
@@ -133,7 +133,7 @@ impl Fleet {
     }
 
     fn examples(&self, span: &Span<'_>, horizon: usize) -> Result<Examples, Unfit> {
-        let make = |entity: &Entity, at: &[usize]| rows(&self.rowing, self.sample_s, horizon, entity, at);
+        let make = |entity: &Entity, at: &[usize]| known(&self.rowing, self.sample_s, horizon, entity, at);
         let table = self.tables.of(span, self.rowing.depends_on(horizon), make)?;
         let mut examples = Examples::new(table.width()).map_err(unfit)?;
         for at in &span.rows {
@@ -167,24 +167,20 @@ impl Scorer for Fleet {
 impl Fitted for Ready {
     fn score(&self, span: &Span<'_>) -> Result<Vec<f64>, Unfit> {
         let make =
-            |entity: &Entity, at: &[usize]| rows(&self.rowing, self.sample_s, self.horizon, entity, at);
+            |entity: &Entity, at: &[usize]| known(&self.rowing, self.sample_s, self.horizon, entity, at);
         let table = self.tables.of(span, self.rowing.depends_on(self.horizon), make)?;
-        let score = |at: &usize| {
-            let chance = self.learnt.predict(row_of(&table, *at)?).map_err(unfit)?;
-            Ok(f64::from(chance))
-        };
-        span.rows.iter().map(score).collect()
+        table.said(&span.rows, |row| Ok(f64::from(self.learnt.predict(row).map_err(unfit)?)))
     }
 }
 
-/// The rows of an entity at these samples.
-pub(super) fn rows(
+/// What is known of an entity at these samples.
+pub(super) fn known(
     rowing: &Rowing,
     sample_s: u64,
     horizon: usize,
     entity: &Entity,
     at: &[usize],
-) -> Result<Rows, Unfit> {
+) -> Result<Known, Unfit> {
     match rowing {
         Rowing::Hub(schema) => {
             let samples = entity.samples().ok_or_else(|| unfit("its columns are not those of a hub"))?;
@@ -193,7 +189,8 @@ pub(super) fn rows(
             let series = Series { minutes: &[], samples: &samples, begin: 0, starts: &starts, around: &[] };
             // What came of a row is asked later, for each horizon.
             let examples = series.examples(schema, at.iter().map(|at| (*at, false))).map_err(unfit)?;
-            Ok(examples.rows().clone())
+            let jumped = at.iter().map(|at| series.has_jumped(*at)).collect();
+            Ok(Known { rows: examples.rows().clone(), jumped })
         }
         Rowing::Machine { columns } => {
             let mut machine = Columns::new(*columns).map_err(unfit)?;
@@ -209,7 +206,7 @@ pub(super) fn rows(
                 machine.vector(&past.known, now, horizon as u64 * sample_s, &mut row);
                 rows.push(&row).map_err(unfit)?;
             }
-            Ok(rows)
+            Ok(rows.into())
         }
     }
 }

@@ -35,7 +35,7 @@ impl Scorer for Rule {
 
 impl Fitted for Ready {
     fn score(&self, span: &Span<'_>) -> Result<Vec<f64>, Unfit> {
-        let table = self.tables.of(span, self.horizon, |entity, at| self.rows(entity, at))?;
+        let table = self.tables.of(span, self.horizon, |entity, at| Ok(self.rows(entity, at)?.into()))?;
         let score = |at: &usize| super::table::row_of(&table, *at).map(|row| f64::from(row[0]));
         span.rows.iter().map(score).collect()
     }

@@ -4,28 +4,70 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::unfit;
 use crate::backtest::{Entity, Span, Unfit};
+use crate::features::STANDS_FOR;
 use crate::model::{Rows, RowsError};
+
+/// What is known of an entity at some of its samples: a row for each, and whether the load had just jumped.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) rows: Rows,
+    pub(super) jumped: Vec<bool>,
+}
+
+impl From<Rows> for Known {
+    /// Rows of what has no load that could jump.
+    fn from(rows: Rows) -> Self {
+        Self { jumped: vec![false; rows.len()], rows }
+    }
+}
 
 /// The rows of an entity at some of its samples, ascending.
 #[derive(Debug)]
 pub(super) struct Table {
     at: Vec<usize>,
-    rows: Rows,
+    known: Known,
 }
 
 impl Table {
-    pub(super) fn new(at: Vec<usize>, rows: Rows) -> Self {
-        debug_assert_eq!(at.len(), rows.len(), "a row for each sample");
-        Self { at, rows }
+    pub(super) fn new(at: Vec<usize>, known: Known) -> Self {
+        debug_assert_eq!(
+            (at.len(), at.len()),
+            (known.rows.len(), known.jumped.len()),
+            "a row for each sample"
+        );
+        Self { at, known }
     }
 
     /// The row of this sample.
     pub(super) fn row(&self, at: usize) -> Option<&[f32]> {
-        self.rows.row(self.at.binary_search(&at).ok()?)
+        self.known.rows.row(self.at.binary_search(&at).ok()?)
+    }
+
+    fn has_jumped(&self, at: usize) -> bool {
+        self.at.binary_search(&at).is_ok_and(|place| self.known.jumped[place])
     }
 
     pub(super) fn width(&self) -> usize {
-        self.rows.width()
+        self.known.rows.width()
+    }
+
+    /// What a model says at each of these samples, which ascend. Where the load has just jumped it is not asked: as in
+    /// service, what it said before stands for a while.
+    pub(super) fn said(
+        &self,
+        at: &[usize],
+        say: impl Fn(&[f32]) -> Result<f64, Unfit>,
+    ) -> Result<Vec<f64>, Unfit> {
+        let mut last: Option<(usize, f64)> = None;
+        let said = at.iter().map(|at| {
+            let stands = last.filter(|(asked, _)| (at - asked) as u64 <= STANDS_FOR && self.has_jumped(*at));
+            let (_, said) = match stands {
+                Some(last) => last,
+                None => *last.insert((*at, say(row_of(self, *at)?)?)),
+            };
+            Ok(said)
+        });
+        said.collect()
     }
 }
 
@@ -47,7 +89,7 @@ impl Tables {
         &self,
         span: &Span<'_>,
         horizon: usize,
-        make: impl FnOnce(&Entity, &[usize]) -> Result<Rows, Unfit>,
+        make: impl FnOnce(&Entity, &[usize]) -> Result<Known, Unfit>,
     ) -> Result<Arc<Table>, Unfit> {
         let Span { entity, rows, .. } = span;
         let place = std::ptr::from_ref::<Entity>(entity) as usize;
@@ -75,4 +117,37 @@ impl Tables {
 /// The row that a span asks for.
 pub(super) fn row_of(table: &Table, at: usize) -> Result<&[f32], Unfit> {
     table.row(at).ok_or_else(|| unfit(RowsError::Length { expected: table.width(), found: 0 }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A table whose rows are the numbers of their samples.
+    fn table(at: &[usize], jumped: impl Fn(usize) -> bool) -> Table {
+        let mut rows = Rows::new(1).unwrap();
+        at.iter().for_each(|at| rows.push(&[*at as f32]).unwrap());
+        let jumped = at.iter().map(|at| jumped(*at)).collect();
+        Table::new(at.to_vec(), Known { rows, jumped })
+    }
+
+    #[test]
+    fn what_was_said_before_a_jump_stands_for_a_while() {
+        let at: Vec<_> = (0..40).collect();
+        let said = |jumped: fn(usize) -> bool, at: &[usize]| {
+            let table = table(&(0..40).collect::<Vec<_>>(), jumped);
+            table.said(at, |row| Ok(f64::from(row[0]))).unwrap()
+        };
+        let own: Vec<_> = at.iter().map(|at| *at as f64).collect();
+        assert_eq!(said(|_| false, &at), own);
+        let held = said(|at| (5..9).contains(&at), &at);
+        assert_eq!((&held[..5], held[5..9].to_vec(), &held[9..]), (&own[..5], vec![4.0; 4], &own[9..]));
+        // Of the samples that nobody asks about nothing was said.
+        assert_eq!(said(|at| at == 8, &[3, 8, 9]), [3.0, 3.0, 9.0]);
+        // Whose load jumps for ever is asked about again, and so is one of which nothing was said lately.
+        let stands = STANDS_FOR as usize;
+        let for_ever = said(|_| true, &at);
+        assert_eq!(for_ever[..=stands + 1], [vec![0.0; stands + 1], vec![(stands + 1) as f64]].concat());
+        assert_eq!(said(|at| at == 39, &[1, 39]), [1.0, 39.0]);
+    }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::fleet::{Rowing, rows};
-use super::table::{Tables, row_of};
+use super::fleet::{Rowing, known};
+use super::table::Tables;
 use super::unfit;
 use crate::backtest::{Entity, Fitted, Scale, Scorer, Span, Unfit};
 use crate::features::Schema;
@@ -57,9 +57,8 @@ impl Scorer for Taught<'_> {
 impl Fitted for Ready {
     fn score(&self, span: &Span<'_>) -> Result<Vec<f64>, Unfit> {
         let hub = Rowing::Hub(Schema::telemetry());
-        let make = |entity: &Entity, at: &[usize]| rows(&hub, PERIOD.as_secs(), 0, entity, at);
+        let make = |entity: &Entity, at: &[usize]| known(&hub, PERIOD.as_secs(), 0, entity, at);
         let table = self.tables.of(span, 0, make)?;
-        let chance = |at: &usize| Ok(self.model.chances(row_of(&table, *at)?).map_err(unfit)?[self.horizon]);
-        span.rows.iter().map(chance).collect()
+        table.said(&span.rows, |row| Ok(self.model.chances(row).map_err(unfit)?[self.horizon]))
     }
 }
