@@ -14,9 +14,9 @@ pub const BUDGETS: [f64; 6] = [0.25, 0.5, 0.95, 1.0, 2.0, 5.0];
 /// How often entities are drawn anew for an interval: enough for the second digit of its ends.
 pub const DRAWS: usize = 1_000;
 
-/// From how long before a failure an alarm tells leakage from sight. Some failures that count as abrupt are seen in the
-/// last samples before their onset, as a crowd is that is already there when the hub breaks under it; an abrupt failure
-/// that is foretold earlier than this more often than by chance is one that the features were told of.
+/// From how long before a failure an alarm tells leakage from sight. Some failures that count as abrupt may be seen in
+/// the last samples before their onset, as a crowd is that is already there when the hub breaks under it; an abrupt
+/// failure that is foretold earlier than this more often than by chance is one that the features were told of.
 pub const WELL_BEFORE: Duration = Duration::from_secs(60);
 
 /// What scores were worth over one part of the time of some entities. Figures that cannot be had are absent.
