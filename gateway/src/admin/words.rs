@@ -263,7 +263,7 @@ pub(super) struct FailurePrediction {
     pub(super) confidence: f64,
     /// Whether its past alone speaks: it has been watched for less than a day, or there is no model.
     pub(super) past_alone: bool,
-    /// Whether its requests have just doubled: then this is what was expected before, since nothing is foretold from a jump.
+    /// Whether more would be expected, but its requests have just doubled: then this is what was expected before.
     pub(super) load_jumped: bool,
     /// What moved the forecast, the strongest first; empty where little is expected.
     pub(super) evidence: Vec<Influence>,

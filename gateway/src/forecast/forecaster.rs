@@ -3,8 +3,8 @@
 //! When a period has ended, a hub's new samples go through its extractor, and the row that comes out through the model:
 //! some 50 µs a hub. That is done a few milliseconds a tick, hub by hub in turn, so that the control task is never away
 //! for long; a fleet of a thousand is through within a period. A hub that is new here has its past replayed first. Until
-//! then, and without a model, its own rate of failure is all that is told. Of a hub whose load has just jumped nothing new is
-//! told.
+//! then, and without a model, its own rate of failure is all that is told. Of a hub whose load has just jumped no more is
+//! told than before.
 
 use super::Telemetry;
 use super::speaker::Speaker;
@@ -71,9 +71,9 @@ pub(crate) struct Expected {
     extractor: Extractor,
     /// How many periods of its history have been looked at.
     periods: u64,
-    /// How many there were when it was last worked out what is expected; `None` before the first time.
-    worked_out: Option<u64>,
-    /// Its load has just jumped, so that what was expected before stands.
+    /// How many there were when it was last told freely what is expected; `None` before the first time.
+    told_freely: Option<u64>,
+    /// The model expects more of it, but its load has just jumped, so that what was expected before stands.
     pub(crate) stands: bool,
     /// What it is like, in the features of the model.
     pub(crate) row: Vec<f32>,
@@ -175,7 +175,7 @@ impl Forecaster {
         let expected = self.hubs.entry(hub.clone()).or_insert_with(|| Expected {
             extractor: Extractor::new(),
             periods: 0,
-            worked_out: None,
+            told_freely: None,
             stands: false,
             row: Vec::new(),
             said: None,
@@ -249,21 +249,27 @@ impl Expected {
         }
     }
 
-    /// Works out what is expected of it now, unless its load has just jumped.
+    /// Works out what is expected of it now: where its load has just jumped, no more than before.
     fn work_out(
         &mut self,
         model: Option<&Model>,
         beside: Option<&Model>,
         horizon: Duration,
     ) -> Result<(), RowsError> {
-        let stood = self.worked_out.and_then(|then| self.periods.checked_sub(then));
-        self.stands = self.extractor.has_jumped() && stood.is_some_and(|stood| stood <= STANDS_FOR);
+        let bound = self.told_freely.and_then(|then| self.periods.checked_sub(then));
+        let bound = self.extractor.has_jumped() && bound.is_some_and(|bound| bound <= STANDS_FOR);
+        let before = (self.outlook, std::mem::take(&mut self.movers));
+        self.ask(model, beside, horizon)?;
+        let soon = |outlook: &Outlook| outlook.hazard.within(HORIZONS[MAIN]);
+        self.stands = bound && soon(&self.outlook) > soon(&before.0);
         if self.stands {
+            (self.outlook, self.movers) = before;
             self.said = None;
-            return Ok(());
         }
-        self.worked_out = Some(self.periods);
-        self.ask(model, beside, horizon)
+        if !bound {
+            self.told_freely = Some(self.periods);
+        }
+        Ok(())
     }
 
     fn ask(

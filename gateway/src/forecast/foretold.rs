@@ -26,7 +26,7 @@ pub struct Foretold {
     pub confidence: f64,
     /// Whether its past alone speaks, since it has been watched for less than a day or no model knows it.
     pub cold: bool,
-    /// Whether this was expected before its load jumped just now.
+    /// Whether this was expected before its load jumped just now, and the model expects more.
     pub stands: bool,
     /// What would fail.
     pub failure_type: FailureType,

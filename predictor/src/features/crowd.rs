@@ -2,8 +2,8 @@
 //!
 //! A load that doubles from one minute to the next could not be foretold, and what comes of it is not for a forecast to
 //! say: requests show within a sample whether the hub bears it, and a hub that is left for it hands it on to the next,
-//! whose load then doubles. A hub that takes over from another sees the same jump. So nothing is foretold from one: what
-//! was said before it stands until the load has lasted.
+//! whose load then doubles. A hub that takes over from another sees the same jump. So nothing is foretold from one: until
+//! the load has lasted, no more is said than was said before. Less may be: the load of a hub that has recovered jumps too.
 
 use std::ops::RangeInclusive;
 
@@ -11,7 +11,7 @@ use std::ops::RangeInclusive;
 /// the same alarms, and no failure that comes gradually is among those.
 pub const JUMP: f32 = 2.0;
 
-/// For how many samples at most, five minutes, what was said stands: a load that goes on doubling is spoken of again.
+/// For how many samples at most, five minutes, no more is said: a load that goes on doubling is spoken of again.
 pub const STANDS_FOR: u64 = 20;
 
 /// How old the samples are that the newest is compared with: half a minute to two and a half. A jump is over when it is as old

@@ -106,7 +106,7 @@ impl Extractor {
         self.minutes.len()
     }
 
-    /// Has its load just jumped, so that nothing new is foretold of it?
+    /// Has its load just jumped, so that no more is foretold of it than before?
     pub fn has_jumped(&self) -> bool {
         let rates = self.recent.known(Signal::Rate, crowd::TICKS);
         has_jumped(rates.map(|(age, rate)| (age, rate.exp_m1())))

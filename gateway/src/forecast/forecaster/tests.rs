@@ -2,6 +2,7 @@
 
 use super::*;
 use mcphub_predictor::model::Kind;
+use mcphub_predictor::model::hazard::Hazard;
 use mcphub_predictor::telemetry::{Marks, Missing};
 
 const NOON: u64 = 1_795_435_200;
@@ -32,7 +33,7 @@ fn fresh() -> Expected {
     Expected {
         extractor: Extractor::new(),
         periods: 0,
-        worked_out: None,
+        told_freely: None,
         stands: false,
         said: None,
         row: Vec::new(),
@@ -169,7 +170,7 @@ fn a_failure_is_told_to_be_of_a_kind_once_and_in_time() {
 }
 
 #[test]
-fn from_a_load_that_jumps_nothing_is_foretold_until_it_has_lasted() {
+fn from_a_load_that_jumps_no_more_is_foretold_until_it_has_lasted() {
     let speaker = Speaker::find(&mcphub_conf::settings::ModelSource::BuiltIn, None).expect("it ships");
     let model = &speaker.as_ref().expect("it can be read").model;
     let (mut history, mut expected) = (History::default(), fresh());
@@ -200,6 +201,15 @@ fn from_a_load_that_jumps_nothing_is_foretold_until_it_has_lasted() {
     let (stands, after) = look(&history, &mut expected);
     let soon = |outlook: &Outlook| outlook.hazard.within(HORIZONS[MAIN]);
     assert!(!stands && soon(&after) > soon(&before), "{} after {}", soon(&after), soon(&before));
+    // Less is foretold at once: the load of a hub that recovers jumps as well.
+    let mut recovered = fresh();
+    (recovered.standing, recovered.told_freely) = (expected.standing, Some(1_500));
+    recovered.outlook = Outlook { hazard: Hazard::new([0.9; 3], 1e-6).expect("probabilities"), ..before };
+    let mut history_of_it = History::default();
+    past(0..1_500, &mut history_of_it);
+    crowd(1_500, 80.0, &mut history_of_it);
+    let (stands, less) = look(&history_of_it, &mut recovered);
+    assert!(recovered.extractor.has_jumped() && !stands && soon(&less) < 0.5, "{less:?}");
     // One that grows ever faster is spoken of again after five minutes.
     let mut silent = 0;
     for at in 1_506..1_560 {

@@ -51,8 +51,8 @@ impl Table {
         self.known.rows.width()
     }
 
-    /// What a model says at each of these samples, which ascend. Where the load has just jumped it is not asked: as in
-    /// service, what it said before stands for a while.
+    /// What a model says at each of these samples, which ascend. Where the load has just jumped it is no more than was
+    /// said before, as in service.
     pub(super) fn said(
         &self,
         at: &[usize],
@@ -60,11 +60,9 @@ impl Table {
     ) -> Result<Vec<f64>, Unfit> {
         let mut last: Option<(usize, f64)> = None;
         let said = at.iter().map(|at| {
-            let stands = last.filter(|(asked, _)| (at - asked) as u64 <= STANDS_FOR && self.has_jumped(*at));
-            let (_, said) = match stands {
-                Some(last) => last,
-                None => *last.insert((*at, say(row_of(self, *at)?)?)),
-            };
+            let now = say(row_of(self, *at)?)?;
+            let before = last.filter(|(free, _)| (at - free) as u64 <= STANDS_FOR && self.has_jumped(*at));
+            let (_, said) = *last.insert(before.map_or((*at, now), |(free, before)| (free, before.min(now))));
             Ok(said)
         });
         said.collect()
@@ -132,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_said_before_a_jump_stands_for_a_while() {
+    fn from_a_jump_no_more_is_said_than_before_for_a_while() {
         let at: Vec<_> = (0..40).collect();
         let said = |jumped: fn(usize) -> bool, at: &[usize]| {
             let table = table(&(0..40).collect::<Vec<_>>(), jumped);
@@ -144,6 +142,8 @@ mod tests {
         assert_eq!((&held[..5], held[5..9].to_vec(), &held[9..]), (&own[..5], vec![4.0; 4], &own[9..]));
         // Of the samples that nobody asks about nothing was said.
         assert_eq!(said(|at| at == 8, &[3, 8, 9]), [3.0, 3.0, 9.0]);
+        let fallen = table(&at, |at| at > 2).said(&at[..4], |row| Ok([0.5, 0.5, 0.9, 0.2][row[0] as usize]));
+        assert_eq!(fallen.unwrap(), [0.5, 0.5, 0.9, 0.2], "less may be said");
         // Whose load jumps for ever is asked about again, and so is one of which nothing was said lately.
         let stands = STANDS_FOR as usize;
         let for_ever = said(|_| true, &at);
