@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `telemetry` | how do hubs' pasts grow with every look, and outlive the process? |
 //! | [`speaker`] | which model makes the forecasts, and where does it come from? |
-//! | `forecaster` | what is to be expected of each hub? |
+//! | `forecaster` | whose turn is it, and which model speaks of it? |
+//! | `expected` | what is to be expected of one hub? |
 //! | `foretold` | what is there to say about one hub's future, and what should be done? |
 //! | `study` | is what was said coming true, and does the model still know these hubs? |
 //! | `recorder` | how does what hubs are like get into the record that models are made of? |
@@ -14,6 +15,7 @@
 //! **Owns** when pasts are loaded, kept and forgotten. **Does not know** what a sample or a failure is, or how they are
 //! written down: `predictor` does.
 
+mod expected;
 mod forecaster;
 pub mod foretold;
 mod learner;
@@ -25,7 +27,8 @@ mod telemetry;
 mod tests;
 pub mod view;
 
-pub(crate) use forecaster::{Expected, Forecaster, Looked};
+pub(crate) use expected::Expected;
+pub(crate) use forecaster::{Forecaster, Looked};
 pub(crate) use learner::{Learner, Now};
 pub(crate) use recorder::{Recorder, records, write_whole};
 pub(crate) use study::Study;

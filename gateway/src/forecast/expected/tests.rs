@@ -1,9 +1,12 @@
 //! Is what is expected of a hub made of its whole past, and of nothing else?
 
 use super::*;
+use crate::forecast::Forecaster;
+use crate::forecast::speaker::Speaker;
 use mcphub_predictor::model::Kind;
 use mcphub_predictor::model::hazard::Hazard;
 use mcphub_predictor::telemetry::{Marks, Missing};
+use mcphub_routing::HubId;
 
 const NOON: u64 = 1_795_435_200;
 
@@ -29,19 +32,7 @@ fn past(periods: std::ops::Range<u64>, into: &mut History) {
 }
 
 fn fresh() -> Expected {
-    let standing = standing(&History::default(), NOON);
-    Expected {
-        extractor: Extractor::new(),
-        periods: 0,
-        told_freely: None,
-        stands: false,
-        said: None,
-        row: Vec::new(),
-        standing,
-        neighbours: 0.0,
-        outlook: Outlook::of_prior(&standing),
-        movers: Vec::new(),
-    }
+    Expected::new(standing(&History::default(), NOON))
 }
 
 fn row(expected: &Expected) -> Vec<f32> {
