@@ -4,29 +4,37 @@
 //! hub is lost, or the session is on its way already, whoever looks after the session says where the request goes
 //! ([`crate::migrate`]): to another hub, or nowhere, with an answer in words. An answer that has begun for the client goes
 //! on where it is, whichever hub finishes it.
+//!
+//! | module | question |
+//! |---|---|
+//! | `lodging` | where does the session live, as far as this request knows? |
+//! | `kind` | what is asked, and what may be done with it when its hub is lost? |
+//! | `answer` | what does a client hear that no hub answers? |
+//! | `settled` | what has a hub agreed to that must be written down? |
+
+mod answer;
+mod kind;
+mod lodging;
+mod settled;
+
+pub(super) use lodging::Lodging;
+pub(super) use settled::{ended, set};
 
 use super::course::Attempt;
 use super::exchange::{self, Client, Job};
 use super::gather::Session;
-use super::parse::Message;
 use super::relay::Relayed;
 use super::{forward, relay, route, stand};
 use crate::clock;
-use crate::migrate::settings::{self, Setting};
-use crate::migrate::{Denied, Order, Seed, StreamOrder, Tell, tend};
+use crate::migrate::{Order, Seed, Tell, tend};
 use crate::sessions::{Busy, Entry};
-use crate::snapshot::Snapshot;
-use crate::upstream::Upstream;
 use bytes::Bytes;
-use mcphub_http1::{FieldLines, Known, Method};
+use mcphub_http1::Method;
 use mcphub_mcp::sse::KEEP_ALIVE;
-use mcphub_mcp::{Class, Failure, Kind as Shape, Relayed as Said, Scope};
 use mcphub_routing::{Choice, Excluded, HubState};
-use mcphub_session::event_id::{About, EventId, EventIds};
-use mcphub_session::foreign_id::ForeignId;
-use mcphub_session::migration::{Answer, Kind, Loss, Marks, Request, RequestKey, STREAMS_MAX, is_safe};
-use mcphub_session::record::{Ended, LogLevel, Stay};
-use mcphub_session::{Ending, Mark, SessionStore as _, UpstreamId};
+use mcphub_session::SessionStore as _;
+use mcphub_session::event_id::{About, EventId};
+use mcphub_session::migration::{Answer, Kind, Loss, Request, RequestKey};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -42,47 +50,6 @@ const ATTEMPTS_MAX: u32 = 32;
 
 /// Numbers the exchanges that somebody else must know of.
 static EXCHANGES: AtomicU64 = AtomicU64::new(1);
-
-/// Where a request of a session goes now.
-#[derive(Debug)]
-pub(super) struct Lodging<'a> {
-    /// The session as it lives there.
-    pub(super) entry: &'a Arc<Entry>,
-    /// The hub.
-    pub(super) hub: &'a str,
-    /// The hub's own id for the session.
-    pub(super) upstream_id: UpstreamId<'a>,
-    /// The hub's own id of the event to go on after.
-    pub(super) resumes: Option<&'a [u8]>,
-    mark: OnceLock<Mark>,
-}
-
-impl<'a> Lodging<'a> {
-    /// Where this entry says that the session lives.
-    pub(super) fn of(session: &'a Session<'_>, entry: &'a Arc<Entry>) -> Self {
-        let claims = &session.opened.claims;
-        let (hub, upstream_id) = match entry.stay() {
-            Some(stay) => (stay.hub.as_str(), stay.upstream.as_id()),
-            None => (claims.hub, claims.upstream),
-        };
-        Self { entry, hub, upstream_id, resumes: None, mark: OnceLock::new() }
-    }
-
-    /// The name of this stay, for ids that clients bring back.
-    pub(super) fn mark(&self) -> Mark {
-        *self.mark.get_or_init(|| match (self.entry.stay(), mcphub_routing::HubId::new(self.hub)) {
-            (Some(stay), _) => Mark::of(stay),
-            (None, Ok(hub)) => Mark::of(&Stay { number: 0, hub, upstream: self.upstream_id.into() }),
-            // The name of a hub that was sealed into a token is one.
-            (None, Err(_)) => Mark::none(),
-        })
-    }
-
-    /// The hub, if the configuration still has it.
-    pub(super) fn upstream<'s>(&self, snapshot: &'s Snapshot) -> Option<&'s Arc<Upstream>> {
-        snapshot.upstreams.get(snapshot.table.find(self.hub)?.get())
-    }
-}
 
 /// How sending a request to one hub ended.
 pub(super) enum Sent {
@@ -161,72 +128,6 @@ impl<'a> Visit<'a> {
         visit
     }
 
-    fn kind_of(&mut self) -> Kind {
-        let job = self.job;
-        match (job.arrival.head.method, job.message) {
-            (Method::Delete, _) => Kind::Delete,
-            (Method::Post, Message::Legacy(envelope)) => match &envelope.kind {
-                Shape::Request { .. } => Kind::Call { safe: self.is_safe() },
-                Shape::Notification { method } if **method == *"notifications/progress" => self.progress(),
-                Shape::Notification { .. } => Kind::Notification,
-                Shape::Response { id } => self.answer_to(ForeignId::parse(*id)),
-                Shape::Batch { .. } => Kind::Batch,
-            },
-            _ => {
-                let event = job.arrival.head.fields.get(Known::LastEventId);
-                self.resumed = event.and_then(EventId::parse);
-                self.resumed.as_ref().map_or(Kind::Stream, |event| Kind::Resume { stay: event.stay })
-            }
-        }
-    }
-
-    /// What is wrong with a GET, whatever its hub would say.
-    fn refused(&self) -> Option<Failure<'static>> {
-        if self.job.arrival.head.method != Method::Get {
-            return None;
-        }
-        let open = || self.session.entry.care_if_any().map_or(0, |care| care.streams_open());
-        match &self.resumed {
-            Some(event) if event.is_end() => Some(Failure::NothingFollows),
-            Some(event) if event.about != About::Nothing => None,
-            _ if open() >= STREAMS_MAX => Some(Failure::TooManyStreams),
-            _ => None,
-        }
-    }
-
-    /// The client answers a request of its hub: by the hub's own id for it.
-    fn answer_to(&mut self, foreign: Option<ForeignId>) -> Kind {
-        let stay = foreign.as_ref().map(|foreign| foreign.stay);
-        if let (Some(foreign), Said::Answer { id }) = (foreign, mcphub_mcp::relayed(self.job.body)) {
-            self.reworded = Some(id.replaced(self.job.body, foreign.hub.as_raw().as_json()).into());
-        }
-        Kind::Answer { stay }
-    }
-
-    /// The client tells how far it has come with what its hub asked, by the hub's own token for it.
-    fn progress(&mut self) -> Kind {
-        let Said::Progress { token, .. } = mcphub_mcp::relayed(self.job.body) else {
-            return Kind::Notification;
-        };
-        let Some(foreign) = ForeignId::parse(token.id) else { return Kind::Notification };
-        self.reworded = Some(token.replaced(self.job.body, foreign.hub.as_raw().as_json()).into());
-        Kind::Answer { stay: Some(foreign.stay) }
-    }
-
-    /// Whether the request may be done twice.
-    fn is_safe(&self) -> bool {
-        let trusted = self.job.snapshot.settings.routing.trust_tool_annotations;
-        let class = self.job.message.class();
-        let marks = match self.job.message.tool() {
-            Some(tool) if trusted && class == Class::ToolCall => {
-                let lodging = Lodging::of(self.session, &self.session.entry);
-                lodging.upstream(self.job.snapshot).map_or(Marks::None, |upstream| upstream.marks_of(tool))
-            }
-            _ => Marks::None,
-        };
-        is_safe(class, marks, trusted)
-    }
-
     /// Its number, given when somebody else must know of it: nearly no request needs one.
     pub(super) fn key(&self) -> RequestKey {
         *self.key.get_or_init(|| RequestKey(EXCHANGES.fetch_add(1, Ordering::Relaxed)))
@@ -290,16 +191,6 @@ impl<'a> Visit<'a> {
         }
     }
 
-    /// A lost GET that was about no request: a fresh stream does as well.
-    fn may_begin_anew(&mut self) -> bool {
-        let about_nothing = self.resumed.as_ref().is_some_and(|event| event.about == About::Nothing);
-        if about_nothing {
-            self.resumed = None;
-            self.kind = Kind::Stream;
-        }
-        about_nothing
-    }
-
     pub(super) fn seed(&self) -> Option<Seed> {
         Seed::of(&self.job.snapshot.sealer, &self.session.opened, clock::unix_seconds())
     }
@@ -349,14 +240,6 @@ impl<'a> Visit<'a> {
         }
     }
 
-    /// What is answered where nobody says what to answer.
-    fn helpless(&self) -> Answer {
-        if self.sends > 0 {
-            return Answer::OutcomeUnknown;
-        }
-        Answer::NotServed(mcphub_session::migration::Stuck::TimeUp)
-    }
-
     /// Sends it to the hub of this stay.
     async fn attempt(&mut self, entry: &Arc<Entry>, fresh: bool, client: &mut Client<'_, '_>) -> Sent {
         let newer = (!Arc::ptr_eq(entry, &self.session.entry)).then(|| self.job.edge.snapshots.load_full());
@@ -396,118 +279,4 @@ impl<'a> Visit<'a> {
             }
         }
     }
-
-    fn may_repeat(&self) -> bool {
-        matches!(self.kind, Kind::Call { safe: true } | Kind::Stream | Kind::Resume { .. } | Kind::Delete)
-    }
-
-    /// Answers what no hub answers.
-    async fn answer(&self, answer: Answer, denied: Option<Box<Denied>>, client: &mut Client<'_, '_>) {
-        let job = self.job;
-        let lodging = Lodging::of(self.session, &self.session.entry);
-        let job = Job { lodging: Some(&lodging), ..*job };
-        if let Some(failure) = answer.failure() {
-            if answer == Answer::ResumeLost {
-                return self.resume_lost(&job, &failure, client).await;
-            }
-            if matches!(self.kind, Kind::Stream | Kind::Resume { .. }) && answer != Answer::SessionUnknown {
-                return self.come_back(&job, &failure, client).await;
-            }
-            return job.fail(client, &failure).await;
-        }
-        match (answer, denied) {
-            (Answer::Unauthorized, Some(denied)) if client.stream.is_none() => {
-                client.trace.answered(denied.status);
-                client.trace.bytes = denied.body.len() as u64;
-                let _ = client.down.answer(denied.status, &denied.lines, &denied.body).await;
-            }
-            (Answer::Unauthorized, _) => job.fail(client, &Failure::NoHub).await,
-            (Answer::Accepted, _) => self.plain(202, client).await,
-            _ => self.plain(200, client).await,
-        }
-    }
-
-    async fn plain(&self, status: u16, client: &mut Client<'_, '_>) {
-        client.trace.answered(status);
-        let _ = client.down.answer(status, &FieldLines::new(), &[]).await;
-    }
-
-    /// A stream that ends at once, and says when to come back: clients that meet two failures in a row stay deaf.
-    async fn come_back(&self, job: &Job<'_>, failure: &Failure<'_>, client: &mut Client<'_, '_>) {
-        client.trace.refused(failure);
-        let mut out = Vec::new();
-        mcphub_mcp::sse::write_retry(&mut out, super::streams::retry_ms(job));
-        self.stream_of(out, client).await;
-    }
-
-    /// A whole stream of events.
-    async fn stream_of(&self, events: Vec<u8>, client: &mut Client<'_, '_>) {
-        let mut lines = FieldLines::new();
-        lines.push("content-type", b"text/event-stream");
-        lines.push("cache-control", b"no-store");
-        client.trace.answered(200);
-        client.trace.bytes = events.len() as u64;
-        let _ = client.down.answer(200, &lines, &events).await;
-    }
-
-    /// A stream whose only event is an error for the request that it was about: clients hang on anything else.
-    async fn resume_lost(&self, job: &Job<'_>, failure: &Failure<'_>, client: &mut Client<'_, '_>) {
-        client.trace.refused(failure);
-        let Some(event) = &self.resumed else { return job.fail(client, failure).await };
-        let body = event.about.with_asked(|asked| failure.body(Scope::LegacySession, asked));
-        let ids = EventIds::new(event.stay, &event.about);
-        let mut out = Vec::new();
-        mcphub_mcp::sse::write_event(&mut out, ids.as_ref().map(|ids| ids.end().as_bytes()), None, &body);
-        self.stream_of(out, client).await;
-    }
-}
-
-/// A hub has ended the session, as its client asked: so that it stays ended, this is written down before the client hears
-/// of it.
-pub(super) async fn ended(job: &Job<'_>, lodging: &Lodging<'_>) {
-    let Some(session) = &job.context.session else { return };
-    let (why, key) = (Ended::ByClient, session.opened.session);
-    let (done, told) = oneshot::channel();
-    let stay = Some(lodging.entry.stay_number());
-    if lodging.entry.care().tell_if_tended(Tell::End { why, stay, done }).is_ok() {
-        let _ = tokio::time::timeout(PATIENCE, told).await;
-        return;
-    }
-    job.edge.sessions.end(&key);
-    let ending = Ending {
-        caller: session.opened.caller,
-        expires_at: job.snapshot.sealer.expires_at(&session.opened),
-        at: clock::unix_seconds(),
-        why,
-    };
-    if let Err(error) = job.edge.records.end(key, ending).await {
-        tracing::warn!(session = %key, %error, "the end of a session is not written down yet");
-        crate::migrate::owe(job.edge, key, ending.into());
-    }
-    let _ = lodging.entry.care().order(StreamOrder::End);
-}
-
-/// A hub has accepted a setting of the session.
-pub(super) async fn set(job: &Job<'_>) {
-    let (Some(session), Message::Legacy(envelope)) = (&job.context.session, job.message) else { return };
-    let uri = || envelope.uri.as_deref().map(Box::from);
-    let setting = match envelope.method().map(|method| &**method) {
-        Some("logging/setLevel") => level(job.body).map(Setting::Level),
-        Some("resources/subscribe") => uri().map(Setting::Subscribe),
-        Some("resources/unsubscribe") => uri().map(Setting::Unsubscribe),
-        _ => None,
-    };
-    let seed = Seed::of(&job.snapshot.sealer, &session.opened, clock::unix_seconds());
-    if let (Some(setting), Some(seed)) = (setting, seed) {
-        settings::note(job.edge, seed, setting).await;
-    }
-}
-
-fn level(body: &[u8]) -> Option<LogLevel> {
-    #[derive(serde::Deserialize)]
-    struct Params {
-        level: String,
-    }
-    let Params { level } = serde_json::from_str(mcphub_mcp::envelope::params(body)?).ok()?;
-    LogLevel::parse(&level)
 }
