@@ -3,7 +3,11 @@
 //! A load that doubles from one minute to the next could not be foretold, and what comes of it is not for a forecast to
 //! say: requests show within a sample whether the hub bears it, and a hub that is left for it hands it on to the next,
 //! whose load then doubles. A hub that takes over from another sees the same jump. So nothing is foretold from one: until
-//! the load has lasted, no more is said than was said before. Less may be: the load of a hub that has recovered jumps too.
+//! the load has lasted, no more is said than was said before. Less may be: the load of a hub that has recovered jumps
+//! too.
+//!
+//! What that costs: of 16 jumps on simulated hubs that were well, 14 ended in a failure, most of them 15 to 60 s later.
+//! What is withheld would have been right, and too late to be of use.
 
 use std::ops::RangeInclusive;
 
@@ -14,8 +18,8 @@ pub const JUMP: f32 = 2.0;
 /// For how many samples at most, five minutes, no more is said: a load that goes on doubling is spoken of again.
 pub const STANDS_FOR: u64 = 20;
 
-/// How old the samples are that the newest is compared with: half a minute to two and a half. A jump is over when it is as old
-/// as the middle of them, after a minute and a half.
+/// How old the samples are that the newest is compared with: half a minute to two and a half. A jump is over when it is
+/// as old as the middle of them, after a minute and a half.
 const BEFORE: RangeInclusive<usize> = 2..=10;
 
 /// The load that any smaller one counts as, in requests a second. Of 30 a sample chance makes 60 twice a year.

@@ -82,7 +82,8 @@ struct Key {
 }
 
 impl Tables {
-    /// The table of this span's entity, for rows that depend on this horizon (0: on none), made by `make` for these samples if it is not known yet, or not for all of them.
+    /// The table of this span's entity, for rows that depend on this horizon (0: on none), made by `make` for these
+    /// samples if it is not known yet, or not for all of them.
     pub(super) fn of(
         &self,
         span: &Span<'_>,
