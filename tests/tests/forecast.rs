@@ -40,6 +40,7 @@ async fn what_is_expected_is_told_with_how_far_to_believe_it() {
         assert_eq!((&hub["timeWindow"], &hub["pastAlone"]), (&json!(600_000), &json!(true)), "{hub}");
         assert!(hub["confidence"].as_f64() <= Some(0.3), "hardly anything is known yet: {hub}");
         assert_eq!((&hub["failureType"], &hub["estimatedTimeToFailure"]), (&json!("unknown"), &Value::Null));
+        assert_eq!(hub["loadJumped"], json!(false), "nothing was asked of it");
     }
     // A failure is a failure, and the past of a hub that has none is better.
     let (_, gone) = ask(&desk, "calculateRiskScore", about("gone")).await;

@@ -7,7 +7,7 @@
 //! too.
 //!
 //! What that costs: of 16 jumps on simulated hubs that were well, 14 ended in a failure, most of them 15 to 60 s later.
-//! What is withheld would have been right, and too late to be of use.
+//! What is withheld would have been right, and mostly too late to be of use.
 
 use std::ops::RangeInclusive;
 
