@@ -1,6 +1,6 @@
 //! What is to be expected of one hub?
 
-use mcphub_predictor::features::{Extractor, STANDS_FOR, Schema, Surroundings};
+use mcphub_predictor::features::{Extractor, Restraint, Schema, Surroundings};
 use mcphub_predictor::insight::explain::Mover;
 use mcphub_predictor::insight::outlook::{MAIN, Outlook, Standing, TOLD_FROM};
 use mcphub_predictor::learning::{EVERY, Said};
@@ -32,8 +32,8 @@ pub(crate) struct Expected {
     extractor: Extractor,
     /// How many periods of its history have been looked at.
     periods: u64,
-    /// How many there were when it was last told freely what is expected; `None` before the first time.
-    told_freely: Option<u64>,
+    /// Whether its load has just jumped, so that no more may be expected than before.
+    restraint: Restraint,
     /// The model expects more of it, but its load has just jumped, so that what was expected before stands.
     pub(crate) stands: bool,
     /// What it is like, in the features of the model.
@@ -56,7 +56,7 @@ impl Expected {
         Self {
             extractor: Extractor::new(),
             periods: 0,
-            told_freely: None,
+            restraint: Restraint::default(),
             stands: false,
             row: Vec::new(),
             said: None,
@@ -127,18 +127,13 @@ impl Expected {
         beside: Option<&Model>,
         horizon: Duration,
     ) -> Result<(), RowsError> {
-        let bound = self.told_freely.and_then(|then| self.periods.checked_sub(then));
-        let bound = self.extractor.has_jumped() && bound.is_some_and(|bound| bound <= STANDS_FOR);
+        let held = self.restraint.holds(self.periods, self.extractor.has_jumped());
         let before = (self.outlook, std::mem::take(&mut self.movers));
         self.ask(model, beside, horizon)?;
-        let soon = |outlook: &Outlook| outlook.hazard.within(HORIZONS[MAIN]);
-        self.stands = bound && soon(&self.outlook) > soon(&before.0);
+        self.stands = held && soon(&self.outlook) > soon(&before.0);
         if self.stands {
             (self.outlook, self.movers) = before;
             self.said = None;
-        }
-        if !bound {
-            self.told_freely = Some(self.periods);
         }
         Ok(())
     }
@@ -157,7 +152,6 @@ impl Expected {
         };
         self.outlook = model.outlook(&self.row, &self.standing)?;
         if !self.outlook.cold {
-            let soon = |outlook: &Outlook| outlook.hazard.within(HORIZONS[MAIN]);
             let beside = beside.map(|beside| beside.outlook(&self.row, &self.standing)).transpose()?;
             self.said = Some((soon(&self.outlook), beside.as_ref().map(soon)));
         }
@@ -227,6 +221,11 @@ impl Expected {
     pub(crate) fn time_to_failure(&self) -> Option<Duration> {
         self.outlook.hazard.median().into_iter().chain(self.outlook.memory).min()
     }
+}
+
+/// How likely the hub fails within the main horizon, 0 to 1.
+fn soon(outlook: &Outlook) -> f64 {
+    outlook.hazard.within(HORIZONS[MAIN])
 }
 
 /// A probability in ‰; what is not a number is none.

@@ -6,7 +6,7 @@ use super::minutes::{MINUTES, Minutes, rise};
 use super::recent::{Recent, TICKS};
 use super::reference::{Reference, Usual};
 use super::scale::scaled;
-use super::{Feature, Recurrence, Schema, Span, crowd, has_jumped};
+use super::{Feature, JUMP_TICKS, Recurrence, Schema, Span, has_jumped};
 
 /// Samples of a minute.
 const TICKS_A_MINUTE: usize = 4;
@@ -108,7 +108,7 @@ impl Extractor {
 
     /// Has its load just jumped, so that no more is foretold of it than before?
     pub fn has_jumped(&self) -> bool {
-        let rates = self.recent.known(Signal::Rate, crowd::TICKS);
+        let rates = self.recent.known(Signal::Rate, JUMP_TICKS);
         has_jumped(rates.map(|(age, rate)| (age, rate.exp_m1())))
     }
 

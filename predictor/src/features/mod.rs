@@ -18,7 +18,7 @@ mod scale;
 mod schema;
 
 pub use columns::{COLUMNS_MAX, Columns};
-pub use crowd::{JUMP, STANDS_FOR, has_jumped};
+pub use crowd::{JUMP_TICKS, Restraint, STANDS_FOR, has_jumped};
 pub use extractor::{Extractor, Surroundings};
 pub use feature::{Feature, Span};
 pub use minutes::MINUTES;

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::features::{Extractor, Recurrence, Schema, Surroundings, has_jumped};
+use crate::features::{Extractor, JUMP_TICKS, Recurrence, Schema, Surroundings, has_jumped};
 use crate::model::RowsError;
 use crate::telemetry::{PERIOD, Sample, Signal};
 
@@ -78,8 +78,8 @@ impl Series<'_> {
 
     /// Had the load just jumped at this sample, as the extractor of its row would say?
     pub fn has_jumped(&self, at: usize) -> bool {
-        let until = self.samples.get(..=at).unwrap_or_default().iter().rev().enumerate();
-        has_jumped(until.filter_map(|(age, sample)| Some((age, sample.get(Signal::Rate)?))))
+        let newest = self.samples.get(..=at).unwrap_or_default().iter().rev().take(JUMP_TICKS).enumerate();
+        has_jumped(newest.filter_map(|(age, sample)| Some((age, sample.get(Signal::Rate)?))))
     }
 
     fn time(&self, at: usize) -> u64 {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::unfit;
 use crate::backtest::{Entity, Span, Unfit};
-use crate::features::STANDS_FOR;
+use crate::features::Restraint;
 use crate::model::{Rows, RowsError};
 
 /// What is known of an entity at some of its samples: a row for each, and whether the load had just jumped.
@@ -58,12 +58,12 @@ impl Table {
         at: &[usize],
         say: impl Fn(&[f32]) -> Result<f64, Unfit>,
     ) -> Result<Vec<f64>, Unfit> {
-        let mut last: Option<(usize, f64)> = None;
+        let (mut restraint, mut last) = (Restraint::default(), None);
         let said = at.iter().map(|at| {
             let now = say(row_of(self, *at)?)?;
-            let before = last.filter(|(free, _)| (at - free) as u64 <= STANDS_FOR && self.has_jumped(*at));
-            let (_, said) = *last.insert(before.map_or((*at, now), |(free, before)| (free, before.min(now))));
-            Ok(said)
+            let held = restraint.holds(*at as u64, self.has_jumped(*at));
+            let before = last.filter(|_| held);
+            Ok(*last.insert(before.map_or(now, |before: f64| before.min(now))))
         });
         said.collect()
     }
@@ -121,6 +121,7 @@ pub(super) fn row_of(table: &Table, at: usize) -> Result<&[f32], Unfit> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::features::STANDS_FOR;
 
     /// A table whose rows are the numbers of their samples.
     fn table(at: &[usize], jumped: impl Fn(usize) -> bool) -> Table {
